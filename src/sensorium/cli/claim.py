@@ -1,0 +1,129 @@
+"""`sensorium claim`: run a recipe's claim, or replay its verdict."""
+
+from __future__ import annotations
+
+import shlex
+import sys
+from pathlib import Path
+from typing import TYPE_CHECKING, Annotated, Any
+
+import typer
+
+from sensorium.cli import options, output
+from sensorium.core.errors import SettingError
+
+if TYPE_CHECKING:
+    from sensorium.core.claim import Claim
+    from sensorium.core.recipe import Recipe
+    from sensorium.report.verdict import Outcome
+
+
+def claim(
+    context: typer.Context,
+    name: Annotated[str, typer.Argument(help="A recipe with a claim; name:CLAIM_NAME for a second claim.")],
+    record: Annotated[Path, typer.Option(help="Where the record and page are written.")] = Path("docs/claims"),
+    check: Annotated[bool, typer.Option("--check", help="Replay the verdict from the recorded scores.")] = False,
+    seeds: Annotated[str, typer.Option(help="Tuning seeds like 100-104; a verdict uses the claim's own.")] = "",
+    jobs: Annotated[int, typer.Option(help="Independent stages at once, one core each; 0 means all cores.")] = 0,
+    out: options.Out = Path("runs"),
+    devices: options.Devices = -1,
+    precision: options.Precision = "32",
+    fresh: options.Fresh = False,
+    json: options.AsJson = False,
+) -> None:
+    """Run a recipe's claim: arms, seeds, controls, a verdict; the recipe's parameters are options here too."""
+    if check:
+        _check(record, name.replace(":", "."), json)
+        return
+    outcome = _run(name, context.args, record, seeds, _Execution(out, jobs, devices, precision, fresh, json))
+    if json:
+        output.emit_json({**outcome.record, "path": str(outcome.path), "page": str(outcome.page)})
+        return
+    output.say(f"{outcome.verdict}: {outcome.words}")
+    output.say(f"record: {outcome.path}")
+    output.say(f"page: {outcome.page}")
+
+
+class _Execution:
+    """How the arms are executed."""
+
+    def __init__(self, out: Path, jobs: int, devices: int, precision: str, fresh: bool, json: bool) -> None:
+        from sensorium.engine.machine import num_cores
+
+        self.out, self.jobs, self.fresh = out, jobs or num_cores(), fresh
+        # One thread each: arms run side by side, and one thread gives the same bits on any machine's core count.
+        self.machine = options.machine(1, 1, devices, precision, False)
+        self.progress = options.progress(json)
+
+    def __call__(self, last: tuple[Any, ...]) -> Any:
+        from sensorium.api import carry_out
+        from sensorium.core.execute import Plan
+        from sensorium.core.store import Store
+
+        plan = Plan(last, Store(self.out), self.machine, "none" if self.fresh else "same-source")
+        carry_out(plan, self.progress, self.jobs)
+        return plan
+
+
+def _run(name: str, words: list[str], record: Path, seeds: str, execution: _Execution) -> Outcome:
+    from sensorium.report.verdict import ClaimOptions, run_claim
+
+    recipe, wanted, label = _find(name)
+    variant = recipe.variant(wanted.variant)
+    settings = ClaimOptions(
+        params=variant.read_options(options.pairs(words)),
+        seeds=_read_seeds(seeds),
+        command=shlex.join(["sensorium", *sys.argv[1:]]),
+        paper=recipe.paper(),
+        say=execution.progress.say,
+    )
+
+    def build(variant_name: str, **arguments: Any) -> Any:
+        return recipe.variant(variant_name).build(**arguments)
+
+    return run_claim(label, wanted, build, execution, record, settings)
+
+
+def _find(name: str) -> tuple[Recipe, Claim, str]:
+    """The recipe, its claim (CLAIM, or CLAIMS[second part]) and the name of its files."""
+    from sensorium.core.claim import Claim
+    from sensorium.core.errors import unknown
+    from sensorium.core.recipe import find
+
+    target, _, second = name.partition(":")
+    recipe, _ = find(target)
+    module = recipe.module()
+    if second:
+        claims = getattr(module, "CLAIMS", {})
+        if second not in claims:
+            raise unknown(f"claim of {recipe.name}", second, claims)
+        return recipe, claims[second], f"{recipe.name}.{second}"
+    found = getattr(module, "CLAIM", None)
+    if not isinstance(found, Claim):
+        raise SettingError(f"{recipe.name} has no claim; a recipe states one as CLAIM = Claim(...).")
+    return recipe, found, recipe.name
+
+
+def _read_seeds(text: str) -> list[int] | None:
+    if not text:
+        return None
+    first, dash, last = text.partition("-")
+    if not first.isdigit() or (dash and not last.isdigit()):
+        raise SettingError(f"--seeds takes a range like 100-104, not '{text}'.")
+    return list(range(int(first), int(last or first) + 1))
+
+
+def _check(folder: Path, name: str, json: bool) -> None:
+    from sensorium.core.errors import InputError
+    from sensorium.report.judge import check_claim
+
+    path = folder / f"{name}.json"
+    if not path.is_file():
+        raise InputError(f"no record {path}; run 'sensorium claim {name}' first, or say where it lies with --record.")
+    replay = check_claim(path)
+    if json:
+        output.emit_json(vars(replay) if hasattr(replay, "__dict__") else replay)
+    else:
+        output.say(str(getattr(replay, "words", replay)))
+    if not getattr(replay, "agrees", True):
+        raise typer.Exit(1)

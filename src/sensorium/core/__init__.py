@@ -1,0 +1,1 @@
+"""Words everybody shares: stages, recipes, claims, fingerprints, the store. Standard library only."""

@@ -1,0 +1,1 @@
+"""Fewer or relabelled rows: metadata, matching, balancing."""

@@ -1,0 +1,1 @@
+"""Real public corpora: one file per official layout."""

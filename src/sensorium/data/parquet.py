@@ -1,0 +1,133 @@
+"""Parquet files: schemas from the footers, big files in stretches of row groups, memory bounded by pages."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator, Sequence
+from concurrent.futures import ThreadPoolExecutor
+from contextlib import contextmanager
+from dataclasses import dataclass
+
+import pyarrow as pa
+import pyarrow.parquet as pq
+
+from sensorium.core.errors import InputError
+from sensorium.core.files import safe_name
+from sensorium.data.locations import Location
+from sensorium.data.shards import PIECE_BYTES, Raw, Survey
+
+SPLIT_BYTES = 256 << 20
+_BUFFER = 1 << 20  # column chunks are streamed through buffers of this size instead of being loaded whole
+
+
+@dataclass(frozen=True)
+class ParquetPart:
+    """A stretch of row groups of one file."""
+
+    file: Location
+    stem: str
+    start: int
+    stop: int
+    whole: bool
+    num_rows: int
+    first: int
+
+    @property
+    def name(self) -> str:
+        """The file's stem, with the first row group where the file is split."""
+        return safe_name(self.stem if self.whole else f"{self.stem}.g{self.start:05d}")
+
+    @property
+    def folder(self) -> str:
+        """The file's folder."""
+        return self.file.folder
+
+    def batches(self, columns: Sequence[str], rows: int) -> Iterator[Raw]:
+        """Rows in stored order; see `shards.Part`."""
+        first = self.first
+        try:
+            with _open(self.file) as file:
+                names = [name for name in columns if name in file.schema_arrow.names]
+                if not names:
+                    yield from self._bare(rows)
+                    return
+                size = _batch_rows(file.metadata, range(self.start, self.stop), names, rows)
+                groups = list(range(self.start, self.stop))
+                for batch in (
+                    file.iter_batches(size, row_groups=groups, columns=names, use_threads=False)
+                    if groups
+                    else ()
+                ):
+                    table = pa.Table.from_batches([batch]).select(names)
+                    yield Raw(table, first=first)
+                    first += len(batch)
+        except (pa.ArrowException, OSError) as error:
+            raise InputError(f"{self.file.uri} is damaged near row {first}: {_brief(error)}.") from error
+
+    def _bare(self, rows: int) -> Iterator[Raw]:
+        """Rows of which nothing is wanted but their number."""
+        for first in range(0, self.num_rows, rows):
+            count = min(rows, self.num_rows - first)
+            yield Raw(pa.table({"": pa.nulls(count)}), first=self.first + first)
+
+
+def survey(files: Sequence[tuple[Location, str]]) -> list[Survey]:
+    """Parts and schema of each (file, stem), from the footers alone.
+
+    Raises:
+        InputError: a file is empty or no Parquet; the sentence names it.
+    """
+    with ThreadPoolExecutor(8) as pool:
+        return list(pool.map(lambda pair: _survey(*pair), files))
+
+
+def _survey(file: Location, stem: str) -> Survey:
+    if file.size == 0:
+        raise InputError(
+            f"{file.uri} is empty (0 bytes), so it is no Parquet file; delete it or write it again."
+        )
+    try:
+        with _open(file) as opened:
+            metadata, schema = opened.metadata, opened.schema_arrow.remove_metadata()
+    except (pa.ArrowException, OSError) as error:
+        raise InputError(f"{file.uri} is not a readable Parquet file: {_brief(error)}.") from error
+    cuts = _cuts([metadata.row_group(group).total_byte_size for group in range(metadata.num_row_groups)])
+    counts = [metadata.row_group(group).num_rows for group in range(metadata.num_row_groups)]
+    parts = tuple(
+        ParquetPart(file, stem, start, stop, len(cuts) == 1, sum(counts[start:stop]), sum(counts[:start]))
+        for start, stop in cuts
+    )
+    return Survey(file.name, parts, schema)
+
+
+def _cuts(sizes: Sequence[int]) -> list[tuple[int, int]]:
+    """Stretches (start, stop) of row groups of about SPLIT_BYTES each; one for a file without row groups."""
+    cuts, start, held = [], 0, 0
+    for position, size in enumerate(sizes):
+        if held and held + size > SPLIT_BYTES:
+            cuts.append((start, position))
+            start, held = position, 0
+        held += size
+    return [*cuts, (start, len(sizes))]
+
+
+def _batch_rows(metadata: pq.FileMetaData, groups: range, names: Sequence[str], rows: int) -> int:
+    """So many rows that a batch of these columns stays near PIECE_BYTES, at least 1."""
+    widest = 1.0
+    for number in groups:
+        group = metadata.row_group(number)
+        columns = (group.column(position) for position in range(group.num_columns))
+        held = sum(
+            one.total_uncompressed_size for one in columns if one.path_in_schema.startswith(tuple(names))
+        )
+        widest = max(widest, held / max(1, group.num_rows))
+    return max(1, min(rows, int(PIECE_BYTES / widest)))
+
+
+@contextmanager
+def _open(file: Location) -> Iterator[pq.ParquetFile]:
+    with pa.OSFile(file.uri) if file.local else pa.PythonFile(file.open(), "r") as source:
+        yield pq.ParquetFile(source, pre_buffer=False, buffer_size=_BUFFER)
+
+
+def _brief(error: Exception) -> str:
+    return str(error).split("\n")[0].rstrip(".")[:200]

@@ -1,0 +1,295 @@
+"""Pools: tables of rows in files of many formats, opened by path, pattern, URI or catalogue name.
+
+    shards = Files("my/*.parquet", columns={"text": "caption"}).shards()
+    for piece in shards[0].pieces(["text", "image"]):
+        piece.table, piece.rejected
+
+Ids are unique in a pool: given in a column `id`, made of shard and given id, or of content. Their stability:
+given ids never change; ids of tars and media folders follow the names inside the pool's folder; content ids
+follow the content.
+"""
+
+from __future__ import annotations
+
+import dataclasses
+import importlib
+import os
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass, field
+from typing import Annotated, Any, get_args
+
+from sensorium.core.errors import InputError, SettingError, listing, nearest, unknown
+from sensorium.core.recipe import Parser
+from sensorium.core.stage import Here, Stage
+from sensorium.data import folders, hf, jsonl, parquet, webdataset
+from sensorium.data.ids import number_occurrences, repeated_ids
+from sensorium.data.kinds import MEDIA_SUFFIXES
+from sensorium.data.locations import content_identity, locate
+from sensorium.data.schema import no_column, unify
+from sensorium.data.selection import Selection, select
+from sensorium.data.shards import Ids, Layout, Part, Piece, Shard, Survey, need_columns
+from sensorium.data.tables import PoolWriter, write_shard
+
+__all__ = [
+    "Files",
+    "Piece",
+    "Pool",
+    "PoolWriter",
+    "Shard",
+    "need_columns",
+    "number_occurrences",
+    "open_pool",
+    "parse_pool",
+    "repeated_ids",
+    "with_columns",
+    "write_shard",
+]
+
+_SURVEYS = {
+    "parquet": parquet.survey,
+    "webdataset": webdataset.survey,
+    "jsonl": jsonl.survey,
+    "arrow": hf.survey,
+}
+
+
+@dataclass(frozen=True)
+class Files:
+    """A pool that lies in files: Parquet, WebDataset tars, JSON lines, `datasets` or media folders.
+
+    Known by content (`identity`), so it may move. What a text stands for is decided by `locations.locate`: a
+    path that exists is literal, then ranges `{00000..00003}`, globs, and URIs of fsspec.
+
+    Attributes:
+        uri: a file, a folder, a pattern or a URI, or several of them.
+        columns: our name -> name in the files, {"text": "caption"}; all other columns keep their names.
+        ids: "given": the column `id` (content where there is none); "shard": "<file>/<id>", for ids that are
+            unique in a file only; "content": a hash of the `key` columns, or of all but `id`. Equal rows get
+            `.1`, `.2`, ...
+        key: columns (our names) whose content makes an id; fewer columns are faster to hash.
+    """
+
+    uri: str | Sequence[str]
+    columns: Mapping[str, str] = field(default_factory=dict, kw_only=True)
+    ids: Ids = field(default="given", kw_only=True)
+    key: tuple[str, ...] = field(default=(), kw_only=True)
+
+    def __post_init__(self) -> None:
+        uris: Any = self.uri  # paths and lists of them are taken as well
+        plain = (
+            os.fspath(uris) if isinstance(uris, str | os.PathLike) else tuple(os.fspath(uri) for uri in uris)
+        )
+        object.__setattr__(self, "uri", plain)
+        object.__setattr__(self, "columns", dict(self.columns))
+        key: Any = self.key
+        object.__setattr__(self, "key", (key,) if isinstance(key, str) else tuple(key))
+        if not plain:
+            raise SettingError("a pool of no files was given; name at least one file, folder or pattern.")
+        if self.ids not in get_args(Ids):
+            raise unknown("ids", self.ids, get_args(Ids))
+        if self.key and self.ids == "shard":
+            raise SettingError(
+                "key has no effect with ids='shard'; use ids='content' to make ids from columns."
+            )
+        if not all(isinstance(name, str) and name for pair in self.columns.items() for name in pair):
+            raise SettingError(
+                f"columns must map our names to theirs, as in text=caption; given {dict(self.columns)!r}."
+            )
+
+    def __hash__(self) -> int:
+        return hash((self.uri, tuple(sorted(self.columns.items())), self.ids, self.key))
+
+    def label(self) -> str:
+        """The pool as the user wrote it, for sentences."""
+        return self.uri if isinstance(self.uri, str) else listing(self.uri, 3)
+
+    def identity(self) -> dict[str, Any]:
+        """Relative names, sizes and content hashes of the files, with the settings that shape rows."""
+        chosen = self._selected()
+        beside = chosen.others if chosen.kind in MEDIA_SUFFIXES else ()
+        return {
+            "files": content_identity([*chosen.files, *beside]),
+            "columns": dict(self.columns),
+            "ids": self.ids,
+            "key": list(self.key),
+        }
+
+    def shards(self) -> list[Shard]:
+        """The shards in stored order, all of one schema; footers, tar headers, JSON lines are read for it.
+
+        Content ids take one more pass over the columns that make them (see `ids.number_occurrences`).
+
+        Raises:
+            InputError: nothing to read, an unreadable file, types that differ between files, a missing
+                column.
+        """
+        chosen = self._selected()
+        surveys = _surveys(chosen)
+        layout = self._layout(chosen, surveys)
+        parts: list[Part] = [part for survey in surveys for part in survey.parts]
+        shards = [Shard(part, layout) for part in parts]
+        return number_occurrences(shards) if layout.ids == "content" else shards
+
+    def notes(self) -> list[str]:
+        """Sentences about files that were left out and columns that some files lack."""
+        chosen = self._selected()
+        surveys = _surveys(chosen)
+        _, lacks = unify(self.label(), [(survey.file, survey.schema) for survey in surveys])
+        return [*chosen.notes, *(note for survey in surveys for note in survey.notes), *lacks]
+
+    def _selected(self) -> Selection:
+        return select([self.uri] if isinstance(self.uri, str) else self.uri)
+
+    def _layout(self, chosen: Selection, surveys: Sequence[Survey]) -> Layout:
+        """Names, types and ids that all shards share."""
+        pool = self.label()
+        unified, _ = unify(pool, [(survey.file, survey.schema) for survey in surveys])
+        for ours, theirs in self.columns.items():
+            if theirs not in unified.names:
+                near = nearest(theirs, unified.names)
+                hint = f" Did you mean columns {ours}={near}?" if near else ""
+                raise InputError(
+                    f"pool {pool} has no column '{theirs}' (columns {ours}={theirs}); "
+                    f"it has: {listing(unified.names)}.{hint}"
+                )
+        mapped = set(self.columns.values())
+        kept = {name: name for name in unified.names if name not in mapped and name not in self.columns}
+        theirs_of = {
+            **{
+                ours: theirs
+                for theirs in unified.names
+                for ours, named in self.columns.items()
+                if named == theirs
+            },
+            **kept,
+        }
+        order = {name: position for position, name in enumerate(unified.names)}
+        names = sorted((name for name in theirs_of if name != "id"), key=lambda name: order[theirs_of[name]])
+        given = theirs_of.get("id")
+        layout_ids = self._ids(given, names, pool)
+        schema = (
+            unified.empty_table().select([theirs_of[name] for name in names]).rename_columns(names).schema
+        )
+        named = (chosen.kind == "webdataset" or chosen.kind in MEDIA_SUFFIXES) and "id" not in self.columns
+        return Layout(
+            pool=pool,
+            schema=schema,
+            theirs=theirs_of,
+            given=given,
+            ids=layout_ids,
+            key=self.key,
+            unique=named or chosen.finished or layout_ids == "content",
+            prefixed=layout_ids == "shard" and not named,
+        )
+
+    def _ids(self, given: str | None, names: Sequence[str], pool: str) -> Ids:
+        for name in self.key:
+            if name not in names:
+                raise no_column(pool, name, names)
+        if self.ids == "shard" and given is None:
+            raise InputError(
+                f"pool {pool} has no column 'id' to put the shard's name before; "
+                "use ids='content', or columns id=..."
+            )
+        if self.key and self.ids == "given" and given is not None:
+            raise SettingError(
+                f"key has no effect, since pool {pool} has a column 'id'; use ids='content' to ignore it."
+            )
+        return "content" if given is None else self.ids
+
+
+def _surveys(chosen: Selection) -> list[Survey]:
+    if chosen.kind in MEDIA_SUFFIXES:
+        return folders.survey(chosen.found, chosen.kind, chosen.files, chosen.others)
+    return list(_SURVEYS[chosen.kind](chosen.stems()))
+
+
+def parse_pool(
+    text: str, columns: Mapping[str, str] | None = None, *, ids: Ids = "given", key: Sequence[str] = ()
+) -> Files:
+    """A pool from what a user typed: an existing path, a range or glob, a URI, or a catalogue name.
+
+    Args:
+        text: tried in this order; a path that exists is never read as a pattern.
+        columns: our name -> theirs.
+        ids: where ids come from, see `Files`.
+        key: columns that make content ids.
+
+    Raises:
+        InputError: nothing has that name; the nearest one is named.
+    """
+    wanted: dict[str, Any] = {"columns": dict(columns or {}), "ids": ids, "key": tuple(key)}
+    catalog = _catalog()
+    if not os.path.exists(text) and catalog is not None and (named := catalog.find(text)) is not None:
+        changed = {name: value for name, value in wanted.items() if value and value != "given"}
+        found: Files = dataclasses.replace(named, **changed) if changed else named
+        return found
+    try:
+        locate(text)
+    except InputError as error:
+        near = nearest(text, catalog.names()) if catalog is not None else None
+        if near is None or "/" in text:
+            raise
+        raise InputError(
+            f"there is no file, folder or catalogue set {text}; did you mean the set '{near}'?"
+        ) from error
+    return Files(text, **wanted)
+
+
+Pool = Annotated[Stage | Files, Parser(parse_pool, "a pool")]
+"""What recipes take as a pool: a stage that gives one, or files; on the command line, what `parse_pool` reads."""
+
+
+def with_columns(pool: Stage | Files, columns: Mapping[str, str]) -> Stage | Files:
+    """The pool with its columns under our names, {"text": "caption"}; nothing is read.
+
+    Raises:
+        SettingError: columns of a stage, which declares its own.
+    """
+    if not columns:
+        return pool
+    if isinstance(pool, Stage):
+        raise SettingError(f"columns are for files; {pool.label()} is a stage and names its columns itself.")
+    return dataclasses.replace(pool, columns={**pool.columns, **columns})
+
+
+def _catalog() -> Any:
+    try:
+        return importlib.import_module("sensorium.data.catalog")
+    except ModuleNotFoundError as error:
+        if error.name != "sensorium.data.catalog":
+            raise
+        return None
+
+
+def open_pool(pool: Pool, here: Here | None = None) -> list[Shard]:
+    """The shards of a pool with ids that are sure to be unique.
+
+    Args:
+        pool: a stage that gives a pool, or files.
+        here: what the running stage was given; needed to find the folder of a stage.
+
+    Raises:
+        InputError: ids repeat; the sentence says which, where, and how to prefix them.
+    """
+    if isinstance(pool, Stage):
+        if here is None:
+            raise TypeError("the pool is a stage; open_pool needs `here` to find its folder")
+        return Files(str(here.path(pool) / "rows")).shards()
+    shards = pool.shards()
+    repeated = repeated_ids(shards, limit=20) if shards and not shards[0].layout.unique else []
+    if repeated:
+        name, first, other = repeated[0]
+        where = f"in {first} and in {other}" if first != other else f"twice in {first}"
+        more = (
+            f" ({'at least ' if len(repeated) == 20 else ''}{len(repeated)} ids repeat)"
+            if len(repeated) > 1
+            else ""
+        )
+        hint = (
+            "ids='content'"
+            if first == other or pool.ids == "shard"
+            else "ids='shard', which puts the shard's name before them"
+        )
+        raise InputError(f"ids of pool {pool.label()} repeat: '{name}' is {where}{more}. Use {hint}.")
+    return shards

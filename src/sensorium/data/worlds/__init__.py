@@ -1,0 +1,1 @@
+"""Miniature worlds with ground truth, deterministic and drawn here."""

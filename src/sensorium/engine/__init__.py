@@ -1,0 +1,1 @@
+"""Where work happens: local processes, the machine, progress."""

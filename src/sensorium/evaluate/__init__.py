@@ -1,0 +1,1 @@
+"""A number: running tasks on models."""

@@ -1,0 +1,1 @@
+"""Numbers: intervals, paired tests, retrieval, error rates."""

@@ -1,0 +1,1 @@
+"""Networks and the door to released weights."""

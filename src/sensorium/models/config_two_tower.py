@@ -1,0 +1,175 @@
+"""Settings of two-tower models: a miniature, and CLIP as published. Free of torch."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from dataclasses import dataclass, field
+from typing import TYPE_CHECKING, Literal
+
+import numpy as np
+
+from sensorium.core.errors import SettingError, unknown
+from sensorium.data.prepare import Pixels
+from sensorium.data.words import Bytes, HashedWords, Tokenizer
+from sensorium.models.hub import HubModel
+
+if TYPE_CHECKING:
+    from sensorium.models.clip_towers import ClipTowers
+    from sensorium.models.two_tower import TwoTower
+
+ACTIVATIONS = ("gelu", "quick_gelu", "relu")
+
+# Radford et al. 2021, per channel, of levels scaled to [0, 1].
+CLIP_MEAN = (0.48145466, 0.4578275, 0.40821073)
+CLIP_SPREAD = (0.26862954, 0.26130258, 0.27577711)
+
+
+def _check_activation(name: str) -> None:
+    if name not in ACTIVATIONS:
+        raise unknown("activation", str(name), ACTIVATIONS)
+
+
+@dataclass(frozen=True, kw_only=True)
+class MiniTowersConfig:
+    """A model that trains in seconds: strided convolutions for pictures, a bag of hashed words for texts.
+
+    Args:
+        pixels: how pictures are read; their size is divisible by 2 to the number of convolutions.
+        words: how texts are read.
+        channels: of the convolutions (3x3, stride 2).
+        hidden: widths of the hidden layers over the pictures and over the words.
+        bag: width of a word's vector.
+        dim: width D of the common space.
+        activation: after every layer but the last.
+        mean, spread: taken off levels scaled to [0, 1], all channels alike.
+        scale: factor on the cosines at the start (CLIP's 1 / 0.07).
+    """
+
+    pixels: Pixels = Pixels(size=32)  # noqa: RUF009  (frozen)
+    words: HashedWords = HashedWords()  # noqa: RUF009  (frozen)
+    channels: tuple[int, ...] = (16, 32, 64)
+    hidden: tuple[int, int] = (256, 128)
+    bag: int = 64
+    dim: int = 64
+    activation: Literal["gelu", "quick_gelu", "relu"] = "gelu"
+    mean: float = 0.5
+    spread: float = 0.25
+    scale: float = 1 / 0.07
+
+    def __post_init__(self) -> None:
+        _check_activation(self.activation)
+        if self.pixels.size % 2 ** len(self.channels):
+            raise SettingError(
+                f"{len(self.channels)} strided convolutions need a size divisible by "
+                f"{2 ** len(self.channels)}, not {self.pixels.size}."
+            )
+
+    @property
+    def tokens(self) -> Tokenizer:
+        """How texts become integers."""
+        return self.words
+
+    def build(self) -> TwoTower:
+        """The network with fresh weights."""
+        from sensorium.models.two_tower import TwoTower
+
+        return TwoTower(self)
+
+
+@dataclass(frozen=True, kw_only=True)
+class HubTokens:
+    """The tokenizer of a released model or of a folder, through transformers.
+
+    Args:
+        model: where the tokenizer lies.
+        length: integers per text; longer texts are cut, shorter ones filled up.
+    """
+
+    model: HubModel
+    length: int = 77
+
+    def __call__(self, texts: Sequence[str]) -> np.ndarray:
+        """Integers, (N, length) int32."""
+        from sensorium.models.tokens import open_tokenizer
+
+        found = open_tokenizer(self.model)(
+            list(texts), padding="max_length", truncation=True, max_length=self.length, return_tensors="np"
+        )
+        return np.asarray(found["input_ids"], np.int32)
+
+
+CLIP_TOKENS = HubTokens(model=HubModel("openai/clip-vit-base-patch32"))
+"""CLIP's byte-pair encoding (Radford et al. 2021): 49,408 entries, 77 integers a text."""
+
+
+@dataclass(frozen=True, kw_only=True)
+class Transformer:
+    """Width, layers and heads of one tower; the inner layers are four times as wide."""
+
+    width: int
+    layers: int
+    heads: int
+
+
+@dataclass(frozen=True, kw_only=True)
+class ClipConfig:
+    """CLIP (Radford et al. 2021) as trained by MetaCLIP (Xu et al. 2023), built from transformers' CLIPModel.
+
+    Args:
+        size, patch: pixels of the square picture and of its patches.
+        vision, text: the towers.
+        dim: width D of the common space.
+        vocabulary, context: integers the text tower knows, and takes.
+        activation: MetaCLIP keeps CLIP's quick GELU; another one gives other embeddings from the same
+            weights.
+        tokens: how texts are read.
+    """
+
+    size: int = 224
+    patch: int = 32
+    vision: Transformer = Transformer(width=768, layers=12, heads=12)
+    text: Transformer = Transformer(width=512, layers=12, heads=8)
+    dim: int = 512
+    vocabulary: int = 49_408
+    context: int = 77
+    activation: Literal["gelu", "quick_gelu", "relu"] = "quick_gelu"
+    tokens: HubTokens | Bytes = field(default=CLIP_TOKENS)
+
+    def __post_init__(self) -> None:
+        _check_activation(self.activation)
+        if self.size % self.patch:
+            raise SettingError(
+                f"a picture of {self.size} pixels has no whole number of patches of {self.patch}."
+            )
+        if self.tokens.length > self.context:
+            raise SettingError(
+                f"the tokenizer gives {self.tokens.length} integers, the network takes {self.context}."
+            )
+
+    @property
+    def pixels(self) -> Pixels:
+        """How pictures are read."""
+        return Pixels(size=self.size)
+
+    def build(self) -> ClipTowers:
+        """The network with fresh weights."""
+        from sensorium.models.clip_towers import ClipTowers
+
+        return ClipTowers(self)
+
+
+# Radford et al. 2021, tables 19 and 20; H/14 as in OpenCLIP's published configuration, which MetaCLIP uses.
+CLIP_B32 = ClipConfig()
+CLIP_B16 = ClipConfig(patch=16)
+CLIP_L14 = ClipConfig(
+    patch=14,
+    vision=Transformer(width=1024, layers=24, heads=16),
+    text=Transformer(width=768, layers=12, heads=12),
+    dim=768,
+)
+CLIP_H14 = ClipConfig(
+    patch=14,
+    vision=Transformer(width=1280, layers=32, heads=16),
+    text=Transformer(width=1024, layers=24, heads=16),
+    dim=1024,
+)

@@ -1,0 +1,1 @@
+"""Rooms that make weights from raw or weakly paired data."""

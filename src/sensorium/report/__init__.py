@@ -1,0 +1,1 @@
+"""Pages and verdicts made from result files."""

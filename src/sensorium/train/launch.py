@@ -1,0 +1,96 @@
+"""From a stage's settings to running loops: devices, precision, threads, and one process per device."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator, Mapping
+from contextlib import contextmanager
+from dataclasses import dataclass
+from pathlib import Path
+from typing import TYPE_CHECKING
+
+import torch
+from lightning_fabric import Fabric
+from lightning_fabric.strategies import DDPStrategy
+
+from sensorium.core.errors import SettingError
+from sensorium.core.stage import Machine, Progress
+from sensorium.data.shards import Shard
+from sensorium.engine.progress import LineProgress, QuietProgress
+
+if TYPE_CHECKING:
+    from sensorium.train.train import Train
+
+_PRECISION = {"32": "32-true", "bf16": "bf16-mixed"}
+
+
+@dataclass(frozen=True, kw_only=True)
+class Job:
+    """A run, as it is sent to the process of each rank.
+
+    Args:
+        stage: the settings.
+        parts: the shards of each named part of the pool.
+        labels: what to call each part in a sentence.
+        start: folder of the model to start from.
+        out: the stage's folder.
+        machine: devices, precision, threads and workers.
+    """
+
+    stage: Train
+    parts: Mapping[str, list[Shard]]
+    labels: Mapping[str, str]
+    start: Path | None
+    out: Path
+    machine: Machine
+
+
+def run(job: Job, progress: Progress) -> dict[str, float]:
+    """Train, export, and return the figures.
+
+    With one device everything happens in this process. With several, one process each is spawned; gradients
+    are averaged over them (DDP), and the first writes.
+    """
+    fabric = _fabric(job.machine)
+    if fabric.world_size == 1:
+        return run_rank(fabric, job, progress)
+    return dict(fabric.launch(run_rank, job))
+
+
+def _fabric(machine: Machine) -> Fabric:
+    if machine.precision not in _PRECISION:
+        raise SettingError(
+            f"training runs in precision {' or '.join(_PRECISION)}, not {machine.precision}: "
+            "half precision needs loss scaling, which bf16 does not."
+        )
+    cuda = torch.cuda.is_available() and machine.devices != 0
+    # Without an accelerator a count above 1 is a number of processes on the processor, for trying things out.
+    count = torch.cuda.device_count() if cuda and machine.devices < 0 else max(1, machine.devices)
+    # Spawned, never forked: torch is loaded here.
+    strategy = DDPStrategy(start_method="spawn") if count > 1 else "auto"
+    return Fabric(
+        accelerator="cuda" if cuda else "cpu",
+        devices=count,
+        strategy=strategy,
+        precision=_PRECISION[machine.precision],
+    )
+
+
+def run_rank(fabric: Fabric, job: Job, progress: Progress | None = None) -> dict[str, float]:
+    """One rank's part of a run; a spawned process has no progress of the caller's and prints lines."""
+    from sensorium.train.loop import Loop
+
+    if progress is None:
+        progress = LineProgress() if fabric.is_global_zero else QuietProgress()
+    # The caller's threads and random numbers are left as they were.
+    with _threads(job.machine.threads), torch.random.fork_rng(devices=[]):
+        return Loop(fabric, job, progress).run()
+
+
+@contextmanager
+def _threads(count: int) -> Iterator[None]:
+    before = torch.get_num_threads()
+    torch.set_num_threads(count)
+    try:
+        yield
+    finally:
+        torch.set_num_threads(before)

