@@ -57,8 +57,11 @@ class Result:
         return ds.dataset(self.path / "rows", format="parquet").to_table()
 
     def model(self) -> Any:
-        """The model, when the last stage gives one."""
-        return load(self.path)
+        """The model that was made last (by the last stage, or by what it scores), ready for files."""
+        made = [stage for stage in self.plan.order if stage.gives == "model"]
+        if not made:
+            raise SettingError(f"no stage below {self.plan.last[0].label()} gives a model.")
+        return load(self.plan.folder(made[-1]))
 
 
 def run(
@@ -146,10 +149,10 @@ def open(uri: str | tuple[str, ...], **settings: Any) -> Files:  # noqa: A001  (
 
 
 def load(name: str | Path) -> Any:
-    """A model by folder or name; what it does stands in its card."""
-    from sensorium.models.hub import load as load_model
+    """A model by folder or name, ready for files: `sm.load(FOLDER)("pictures/")`; what it does stands in its card."""
+    from sensorium.models.apply import use
 
-    return load_model(str(name))
+    return use(name)
 
 
 def show(what: Stage | str, **arguments: Any) -> str:

@@ -1,17 +1,12 @@
-"""Small stages for the tests of this folder; worker processes find them through sys.path."""
+"""An empty store for the tests of this folder."""
 
 from __future__ import annotations
 
-import sys
-from pathlib import Path
-
 import pytest
 
-sys.path.insert(0, str(Path(__file__).parent))
+from sensorium.core.store import Store
 
 
 @pytest.fixture
 def store(tmp_path):
-    from sensorium.core.store import Store
-
     return Store(tmp_path / "runs")

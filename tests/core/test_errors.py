@@ -28,7 +28,9 @@ def test_listing_cuts_and_counts_the_rest():
 def test_need_names_the_extra_and_looks_without_importing():
     need("json", "train", "reading")
     for module in ("no_such_module", "no_such_package.inner", "json.no_such_inner"):
-        with pytest.raises(MissingExtraError, match=r"training needs the package .* pip install 'sensorium\[train\]'"):
+        with pytest.raises(
+            MissingExtraError, match=r"training needs the package .* pip install 'sensorium\[train\]'"
+        ):
             need(module, "train", "training")
 
 

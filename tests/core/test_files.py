@@ -3,9 +3,11 @@ from __future__ import annotations
 import errno
 import subprocess
 import sys
+import tempfile
+from pathlib import Path
 
 import pytest
-from hypothesis import given
+from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from sensorium.core import files
@@ -16,14 +18,21 @@ def names(folder):
     return sorted(path.name for path in folder.iterdir())
 
 
+def half_written(path, error, folder=False):
+    with files.atomic(path) as temporary:
+        if folder:
+            temporary.mkdir()
+        (temporary / "part" if folder else temporary).write_text("half")
+        raise error
+
+
 def test_a_file_is_whole_or_absent(tmp_path):
     path = tmp_path / "deep" / "a.json"
     files.write_json(path, {"b": 1, "a": "ü"})
     assert path.read_bytes() == '{\n "a": "ü",\n "b": 1\n}\n'.encode()
     assert names(path.parent) == ["a.json"]
-    with pytest.raises(RuntimeError), files.atomic(path) as temporary:
-        temporary.write_text("half")
-        raise RuntimeError("the writer failed")
+    with pytest.raises(RuntimeError):
+        half_written(path, RuntimeError("the writer failed"))
     assert files.read_json(path) == {"a": "ü", "b": 1}
     assert names(path.parent) == ["a.json"]
 
@@ -36,9 +45,8 @@ def test_a_folder_replaces_an_older_one(tmp_path):
             (temporary / f"part-{number}").write_text("x")
     assert names(path) == ["part-2"]
     assert names(tmp_path) == ["model"]
-    with pytest.raises(RuntimeError), files.atomic(path) as temporary:
-        temporary.mkdir()
-        raise RuntimeError("the writer failed")
+    with pytest.raises(RuntimeError):
+        half_written(path, RuntimeError("the writer failed"), folder=True)
     assert names(path) == ["part-2"]
     assert names(tmp_path) == ["model"]
 
@@ -50,11 +58,9 @@ def test_what_is_not_json_is_refused_and_leaves_nothing(tmp_path, value):
     assert names(tmp_path) == []
 
 
+@settings(deadline=None)
 @given(st.text())
 def test_text_comes_back_and_line_ends_stay(text):
-    import tempfile
-    from pathlib import Path
-
     with tempfile.TemporaryDirectory() as folder:
         path = Path(folder) / "a.json"
         files.write_json(path, {"text": text})
@@ -72,9 +78,8 @@ def test_a_lone_surrogate_comes_back(tmp_path):
 )
 def test_a_full_disk_is_one_sentence_with_the_path(tmp_path, number, reason):
     path = tmp_path / "rows" / "00.parquet"
-    with pytest.raises(StorageError, match=f"could not write {path}: .*{reason}"), files.atomic(path) as temporary:
-        temporary.write_text("half")
-        raise OSError(number, "the system's words")
+    with pytest.raises(StorageError, match=f"could not write {path}: .*{reason}"):
+        half_written(path, OSError(number, "the system's words"))
     assert names(path.parent) == []
 
 
@@ -101,13 +106,21 @@ except files.StorageError as error:
 
 @pytest.mark.parametrize("how", ["ulimit", "rlimit"])
 def test_a_file_size_limit_leaves_no_incomplete_file(tmp_path, how):
-    command = f'ulimit -f 48; exec "{sys.executable}" -c "$0" "$1" "$2"' if how == "ulimit" else 'exec "$3" -c "$0" "$1" "$2"'
+    command = (
+        f'ulimit -f 48; exec "{sys.executable}" -c "$0" "$1" "$2"'
+        if how == "ulimit"
+        else 'exec "$3" -c "$0" "$1" "$2"'
+    )
     done = subprocess.run(
-        ["bash", "-c", command, WRITER, str(tmp_path), how, sys.executable], capture_output=True, text=True, timeout=60
+        ["bash", "-c", command, WRITER, str(tmp_path), how, sys.executable],
+        capture_output=True,
+        text=True,
+        timeout=60,
     )
     assert done.returncode == 0, done.stderr
     assert done.stdout == (
-        f"could not write {tmp_path / 'large.bin'}: file too large; free some space and run the same command again.\n"
+        f"could not write {tmp_path / 'large.bin'}: file too large; "
+        "free some space and run the same command again.\n"
     )
     assert names(tmp_path) == ["small.bin"]
 
@@ -139,6 +152,7 @@ def test_remove_takes_the_link_and_not_what_it_points_to(tmp_path):
     assert names(tmp_path / "kept") == ["a"]
 
 
+@settings(deadline=None)
 @given(st.text(st.characters(exclude_categories=[])))
 def test_safe_names_are_names_of_files(name):
     safe = files.safe_name(name)
@@ -150,6 +164,7 @@ def test_safe_names_are_names_of_files(name):
     assert files.safe_name(safe) == safe
 
 
+@settings(deadline=None)
 @given(st.lists(st.text(), unique=True, max_size=20))
 def test_safe_names_keep_names_apart(given_names):
     assert len({files.safe_name(name) for name in given_names}) == len(given_names)

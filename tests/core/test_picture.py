@@ -5,7 +5,7 @@ import time
 from dataclasses import dataclass
 from typing import Any, ClassVar
 
-from toy_stages import Anything, Number, Sum, Text
+from tests.core.toy_stages import Anything, Number, Sum, Text
 
 from sensorium.core.picture import picture, rows
 from sensorium.core.stage import Stage, stage
@@ -35,9 +35,33 @@ def test_rows_number_the_stages_with_inputs_first():
     seven, eight = Number(name="seven", value=7), Number(value=8)
     found = rows(Sum(name="total", of=(seven, eight), weights={"seven": 0.5}))
     assert found == [
-        {"number": 1, "name": "seven", "class": "Number", "gives": "number", "consumes": [], "sources": [], "settings": {"value": "7"}},
-        {"number": 2, "name": "Number", "class": "Number", "gives": "number", "consumes": [], "sources": [], "settings": {"value": "8"}},
-        {"number": 3, "name": "total", "class": "Sum", "gives": "number", "consumes": [1, 2], "sources": [], "settings": {"weights": "{'seven': 0.5}"}},
+        {
+            "number": 1,
+            "name": "seven",
+            "class": "Number",
+            "gives": "number",
+            "consumes": [],
+            "sources": [],
+            "settings": {"value": "7"},
+        },
+        {
+            "number": 2,
+            "name": "Number",
+            "class": "Number",
+            "gives": "number",
+            "consumes": [],
+            "sources": [],
+            "settings": {"value": "8"},
+        },
+        {
+            "number": 3,
+            "name": "total",
+            "class": "Sum",
+            "gives": "number",
+            "consumes": [1, 2],
+            "sources": [],
+            "settings": {"weights": "{'seven': 0.5}"},
+        },
     ]
     json.dumps(found)
 

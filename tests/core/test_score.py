@@ -3,7 +3,7 @@ from __future__ import annotations
 import json
 
 import pytest
-from hypothesis import given
+from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from sensorium.core.errors import SettingError
@@ -12,6 +12,7 @@ from sensorium.core.score import Score
 numbers = st.none() | st.floats(allow_nan=False, allow_infinity=False)
 
 
+@settings(deadline=None)
 @given(
     value=numbers,
     n=st.integers(0, 10**9),

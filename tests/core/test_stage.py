@@ -7,7 +7,7 @@ from pathlib import Path
 from typing import Any, ClassVar
 
 import pytest
-from toy_stages import Anything, Number, Sum, Text
+from tests.core.toy_stages import Anything, Number, Sum, Text
 
 from sensorium.core.errors import SettingError
 from sensorium.core.stage import Source, Stage, plain, sources_of, stage, stages_in, takes
@@ -77,7 +77,7 @@ def test_sources_are_found_where_stages_are():
 
 def test_a_wrong_wiring_is_refused_when_it_is_built():
     number = Number(name="seven", value=7)
-    with pytest.raises(SettingError, match="Pool.files takes pool, but seven gives number"):
+    with pytest.raises(SettingError, match=r"Pool\.files takes pool, but seven gives number"):
         Pool(files=number)
     with pytest.raises(SettingError, match="takes model or number, but Pool gives pool"):
         Score(model=Pool())
@@ -87,7 +87,7 @@ def test_a_wrong_wiring_is_refused_when_it_is_built():
 
 @pytest.mark.parametrize("wrong", ["web", 3, Odd(), ("web",), {"a": 1}, Text])
 def test_what_is_neither_stage_nor_source_is_refused(wrong):
-    with pytest.raises(SettingError, match="Pool.files takes a stage that gives pool, not "):
+    with pytest.raises(SettingError, match=r"Pool\.files takes a stage that gives pool, not "):
         Pool(files=wrong)
 
 
@@ -99,7 +99,7 @@ def test_a_stray_value_beside_a_stage_is_refused():
 def test_sources_may_stand_where_stages_do_and_say_what_they_give():
     assert Pool(files=Text("x")).files == Text("x")
     assert Score(model=Released("minilm"))
-    with pytest.raises(SettingError, match="Pool.files takes pool, but Released gives model"):
+    with pytest.raises(SettingError, match=r"Pool\.files takes pool, but Released gives model"):
         Pool(files=Released("minilm"))
 
 
@@ -161,5 +161,9 @@ def test_plain_values_do_not_depend_on_the_run():
     assert plain(Odd()) == "Odd"
     assert plain(len) == "len"
     assert plain(Path("/home/me/pool")) == "pool"
-    assert plain(Config(teacher=Number(name="seven"))) == {"class": "Config", "teacher": "<seven>", "weight": 1.0}
+    assert plain(Config(teacher=Number(name="seven"))) == {
+        "class": "Config",
+        "teacher": "<seven>",
+        "weight": 1.0,
+    }
     assert plain({1: (None, True, 2.5, "x")}) == {"1": [None, True, 2.5, "x"]}

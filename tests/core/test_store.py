@@ -9,7 +9,7 @@ import sys
 import time
 
 import pytest
-from toy_stages import Number, run
+from tests.core.toy_stages import Number, run
 
 from sensorium.core.errors import BusyError, StorageError
 from sensorium.core.store import BEGUN, DONE, LOCK, MARK, Done, Store, locked
@@ -122,7 +122,11 @@ def test_a_link_is_right_when_the_store_is_reached_through_a_link(tmp_path):
 
 
 def test_a_second_writer_in_this_process_is_refused(tmp_path):
-    with locked(tmp_path / "stage"), pytest.raises(BusyError, match=f"by process {os.getpid()} on "), locked(tmp_path / "stage"):
+    with (
+        locked(tmp_path / "stage"),
+        pytest.raises(BusyError, match=f"by process {os.getpid()} on "),
+        locked(tmp_path / "stage"),
+    ):
         pass
     with locked(tmp_path / "stage"):
         assert json.loads((tmp_path / "stage" / LOCK).read_text())["pid"] == os.getpid()
@@ -147,7 +151,10 @@ def test_the_lock_of_another_machine_is_refused_with_what_to_do(tmp_path):
     lock = tmp_path / "stage" / LOCK
     lock.parent.mkdir()
     lock.write_text(json.dumps({"host": "node-17", "pid": 4, "since": time.time()}))
-    with pytest.raises(BusyError, match=f"process 4 on node-17 .* another machine; .* delete {lock}"), locked(lock.parent):
+    with (
+        pytest.raises(BusyError, match=f"process 4 on node-17 .* another machine; .* delete {lock}"),
+        locked(lock.parent),
+    ):
         pass
     lock.unlink()
     with locked(lock.parent):

@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import json
-import os
 import time
 from collections.abc import Mapping
 from dataclasses import dataclass, field
@@ -74,11 +73,10 @@ class Precise(Stage):
 
 @dataclass(frozen=True)
 class Square:
-    """Squares an item, leaves a file and a line in a log; an item in `fail` raises, one in `kill` ends the process."""
+    """Squares an item, leaves a file and a line in a log; an item in `fail` raises."""
 
     out: Path
     fail: tuple[int, ...] = ()
-    kill: tuple[int, ...] = ()
     seconds: float = 0.0
 
     def build(self):
@@ -88,12 +86,37 @@ class Square:
             time.sleep(self.seconds)
             if item in self.fail:
                 raise RuntimeError(f"item {item} cannot be squared")
-            if item in self.kill:
-                os.kill(os.getpid(), 9)
             files.write_json(self.out / "squares" / f"{item}.json", item * item)
             return {"square": item * item}
 
         return handle
+
+
+@dataclass(frozen=True)
+class Patient:
+    """The first item ends when the marker of the last one is there."""
+
+    marker: Path
+
+    def build(self):
+        def handle(item: str) -> bool:
+            end = time.monotonic() + 20
+            while item == "first" and not self.marker.exists():
+                if time.monotonic() > end:
+                    raise RuntimeError("a finished item had no marker while an earlier one was under way")
+                time.sleep(0.01)
+            return True
+
+        return handle
+
+
+@stage
+class Waits(Stage):
+    gives: ClassVar[str] = "numbers"
+
+    def run(self, here):
+        worker = Patient(here.out / "items" / "last.json")
+        return {"items": len(here.items(worker, {name: name for name in ("first", "middle", "last")}))}
 
 
 @stage
@@ -104,7 +127,7 @@ class Squares(Stage):
     seconds: float = aside(0.0)
 
     def run(self, here):
-        worker = Square(here.out, self.fail, (), self.seconds)
+        worker = Square(here.out, self.fail, self.seconds)
         results = here.items(worker, {f"item {number}": number for number in range(self.count)})
         files.write_json(here.out / "all.json", results)
         return {"items": len(results)}

@@ -16,3 +16,9 @@ def real_data():
         if folder and (Path(folder) / "wordnet").is_dir():
             return Path(folder)
     pytest.skip("SENSORIUM_DATA names no folder with real sets")
+
+
+@pytest.fixture(autouse=True)
+def _no_waiting_for_the_disk(monkeypatch):
+    """Whether files survive a power cut is not tested here, and the disk of a busy machine is slow."""
+    monkeypatch.setattr(os, "fsync", lambda _: None)

@@ -53,9 +53,7 @@ def test_probabilities_equal_the_formula(matches, t):
     assert expected[len(counts) :].sum() == 0
     column = table["matches"].combine_chunks()
     found = keep_probability(column, entry_probability(expected, t))
-    np.testing.assert_allclose(
-        found, [slow_probability(row, expected, t) for row in matches], rtol=0, atol=1e-12
-    )
+    np.testing.assert_allclose(found, [slow_probability(row, expected, t) for row in matches], rtol=0, atol=1e-12)
     assert ((found >= 0) & (found <= 1)).all()
 
 
@@ -110,9 +108,7 @@ def test_size_finds_the_nearest_threshold(size):
     table, step = table_of(matches), Balance(size=size)
     counts = np.bincount([row[0] for row in matches])
     column = table["matches"].combine_chunks()
-    expected = {
-        t: keep_probability(column, entry_probability(counts, t)).sum() for t in range(1, counts.max() + 2)
-    }
+    expected = {t: keep_probability(column, entry_probability(counts, t)).sum() for t in range(1, counts.max() + 2)}
     if expected[1] > size + 1:
         with pytest.raises(InputError, match="t = 1 keeps"):
             finished(step, table)
@@ -129,9 +125,7 @@ def test_size_needs_few_looks_at_a_large_pool():
         state = fold.finish(fold.merge([fold.measure(table)]))
         fold, looks = step.then(state), looks + 1
     assert looks <= 6
-    probability = keep_probability(
-        table["matches"].combine_chunks(), entry_probability(state["counts"], state["t"])
-    )
+    probability = keep_probability(table["matches"].combine_chunks(), entry_probability(state["counts"], state["t"]))
     assert abs(probability.sum() - 50_000) < 2
 
 

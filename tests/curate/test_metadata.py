@@ -23,7 +23,7 @@ def test_entries(tmp_path):
 
 @pytest.mark.parametrize("entries", [(), "dog", None, ("a", 1), ("a", None)])
 def test_wrong_entries_are_refused_at_once(entries):
-    with pytest.raises(SettingError, match="Entries.entries"):
+    with pytest.raises(SettingError, match=r"Entries.entries"):
         Entries(entries=entries)
 
 

@@ -1,3 +1,4 @@
+import itertools
 import math
 
 import pytest
@@ -43,14 +44,10 @@ def test_words_by_count_then_pairs_by_information(tmp_path):
 
 def test_information_is_the_formula(tmp_path):
     pool = Files(str(texts_pool(tmp_path / "pool", CORPUS)))
-    words = [
-        text.replace(",", " , ").replace("(", " ( ").replace(")", " ) ").split() for text in CORPUS if text
-    ]
+    words = [text.replace(",", " , ").replace("(", " ( ").replace(")", " ) ").split() for text in CORPUS if text]
     flat = [word for text in words for word in text if word not in ",()"]
     count = {word: flat.count(word) for word in flat}
-    pairs = [
-        f"{a} {b}" for text in words for a, b in zip(text, text[1:], strict=False) if not {a, b} & set(",()")
-    ]
+    pairs = [f"{a} {b}" for text in words for a, b in itertools.pairwise(text) if not {a, b} & set(",()")]
 
     def information(pair):
         first, second = pair.split()
@@ -98,7 +95,7 @@ def test_shards_have_no_influence(tmp_path):
 
 def test_a_limit_that_no_pair_can_reach_is_refused(tmp_path):
     pool = Files(str(texts_pool(tmp_path / "pool", CORPUS)))
-    with pytest.raises(InputError, match="PMI cannot exceed log2 of all 60 words, 5.9"):
+    with pytest.raises(InputError, match=r"PMI cannot exceed log2 of all 60 words, 5.9"):
         run(NGrams(pool=pool, pmi_min=30), tmp_path / "runs")
 
 

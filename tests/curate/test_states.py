@@ -14,6 +14,7 @@ def test_a_state_comes_back_as_it_was(tmp_path):
         "ids": ["a", "ü\x00"],
         "empty": np.zeros(0, np.uint64),
         "none": None,
+        "numpy": np.int64(7),
     }
     write_state(tmp_path / "s.npz", state)
     first = (tmp_path / "s.npz").read_bytes()
@@ -22,6 +23,7 @@ def test_a_state_comes_back_as_it_was(tmp_path):
         "t": 2**70,
         "ids": ["a", "ü\x00"],
         "none": None,
+        "numpy": 7,
     }
     assert found["counts"].tolist() == [0, 1, 2, 3, 4]
     assert found["empty"].dtype == np.uint64

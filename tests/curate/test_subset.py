@@ -12,9 +12,7 @@ from sensorium.data.chance import hash_ids, keyed
 
 
 def table_of(number):
-    return pa.table(
-        {"id": [f"r{row}" for row in range(number)], "text": [f"text {row}" for row in range(number)]}
-    )
+    return pa.table({"id": [f"r{row}" for row in range(number)], "text": [f"text {row}" for row in range(number)]})
 
 
 def kept(step, *tables):
@@ -60,9 +58,7 @@ def test_captions_move_to_other_rows():
     table = table_of(50)
     result = ShuffleText(seed=1).gather(table)
     assert sorted(result["text"].to_pylist()) == sorted(table["text"].to_pylist())
-    assert all(
-        one != other for one, other in zip(result["text"].to_pylist(), table["text"].to_pylist(), strict=True)
-    )
+    assert all(one != other for one, other in zip(result["text"].to_pylist(), table["text"].to_pylist(), strict=True))
     source = dict(zip(table["id"].to_pylist(), table["text"].to_pylist(), strict=True))
     assert [source[one] for one in result["text_from"].to_pylist()] == result["text"].to_pylist()
     assert ShuffleText(seed=2).gather(table)["text"].to_pylist() != result["text"].to_pylist()

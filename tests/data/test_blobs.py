@@ -67,4 +67,6 @@ def test_embedding_makes_a_table_independent_of_its_folder(tmp_path):
     assert faults == {1: "file not found", 3: "path leaves the pool's folder"}
     structs = pa.array([{"bytes": b"B", "path": "x"}, {"bytes": None, "path": "a.jpg"}])
     assert embed(structs, folder=str(tmp_path))[0].to_pylist()[1] == {"bytes": b"A", "path": "a.jpg"}
-    assert needs_embedding(structs.type) and needs_embedding(pa.string()) and not needs_embedding(pa.binary())
+    assert needs_embedding(structs.type)
+    assert needs_embedding(pa.string())
+    assert not needs_embedding(pa.binary())

@@ -26,12 +26,25 @@ def test_order_of_columns_widths_and_absent_columns_do_not_count():
 
 
 def test_what_differs_has_another_hash():
-    tables = [
-        pa.table({"a": [""]}), pa.table({"a": pa.array([None], pa.string())}), pa.table({"b": [""]}), pa.table({"a": [b""]}),
-        pa.table({"a": ["x"], "b": ["yz"]}), pa.table({"a": ["xy"], "b": ["z"]}), pa.table({"a": [1]}), pa.table({"a": ["1"]}),
-        pa.table({"a": [1.0]}), pa.table({"a": [True]}), pa.table({"a": [["x"]]}), pa.table({"a": [["x", None]]}),
-        pa.table({"a": [[["x"]]]}), pa.table({"a": [float("nan")]}), pa.table({"a": [[{"k": 1}]]}), pa.table({"a": [[{"k": 2}]]}),
-    ]  # fmt: skip
+    values = [
+        "",
+        None,
+        b"",
+        1,
+        "1",
+        1.0,
+        True,
+        ["x"],
+        ["x", None],
+        [["x"]],
+        float("nan"),
+        [{"k": 1}],
+        [{"k": 2}],
+    ]
+    tables = [pa.table({"a": pa.array([value], pa.string() if value is None else None)}) for value in values]
+    tables += [
+        pa.table(columns) for columns in ({"b": [""]}, {"a": ["x"], "b": ["yz"]}, {"a": ["xy"], "b": ["z"]})
+    ]
     found = [digests(table)[0] for table in tables]
     assert len(set(found)) == len(found)
 

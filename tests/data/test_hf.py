@@ -1,4 +1,5 @@
 import json
+from typing import ClassVar
 
 import fsspec
 import pyarrow as pa
@@ -106,8 +107,8 @@ def test_a_folder_of_several_splits_in_the_form_of_the_hub_stops(tmp_path):
 
 class Hub(MemoryFileSystem):
     protocol = "hf"
-    store: dict = {}
-    pseudo_dirs = [""]
+    store: ClassVar[dict] = {}
+    pseudo_dirs: ClassVar[list] = [""]
 
     @classmethod
     def _strip_protocol(cls, path):

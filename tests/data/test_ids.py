@@ -1,6 +1,8 @@
+import itertools
 import pickle
 from collections import Counter
 
+import pyarrow as pa
 import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
@@ -19,9 +21,7 @@ _rows = st.lists(
 
 def write(folder, rows, cuts):
     bounds = sorted({0, len(rows), *(cut % (len(rows) + 1) for cut in cuts)})
-    for number, (start, stop) in enumerate(zip(bounds, bounds[1:], strict=False)):
-        import pyarrow as pa
-
+    for number, (start, stop) in enumerate(itertools.pairwise(bounds)):
         schema = pa.schema([("text", pa.string()), ("n", pa.int64())])
         parquet(
             folder / f"{number:03d}.parquet",
@@ -99,8 +99,6 @@ def test_repeats_equal_a_slow_count(tmp_path_factory, shards):
 
 
 def test_rows_with_broken_content_are_not_numbered(tmp_path):
-    import pyarrow as pa
-
     text = pa.array([b"same", b"\xe9", b"same"], pa.binary()).view(pa.string())
     parquet(tmp_path / "a.parquet", pa.table({"text": text, "n": [1, 1, 1]}))
     rows, rejected = read(tmp_path)
@@ -110,12 +108,11 @@ def test_rows_with_broken_content_are_not_numbered(tmp_path):
 
 
 def test_ids_do_not_depend_on_the_columns_asked_for(tmp_path):
-    import pyarrow as pa
-
     text = pa.array([b"\xe9", b"fine", b"fine"], pa.binary()).view(pa.string())
     parquet(tmp_path / "a.parquet", pa.table({"url": ["u", "u", "u"], "text": text}))
     pool = Files(tmp_path, ids="content", key=("url",))
     every, rejected = read(pool, ["url"])
     some, _ = read(pool, ["text"])
-    assert len(every) == 3 and not rejected
+    assert len(every) == 3
+    assert not rejected
     assert set(some) == set(list(every)[1:])

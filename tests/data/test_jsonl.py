@@ -34,7 +34,7 @@ def test_broken_lines_are_rejected_by_id_or_line(tmp_path):
         b'{"id": "plain", "text": "fine"}',
         b'{"id": "pair", "text": "\\ud83c\\udf78"}',
         b'{"id": "high", "text": "\\ud83c"}',
-        b'{"id": "latin1", "text": "caf\xe9"}',
+        b'{"id": "latin1", "text": "r\xe9sum\xe9"}',
         b'{"id": "overlong", "text": "\xc0\xaf"}',
         b'{"id": "nul", "text": "a\\u0000b"}',
         b'{"id": "cut", "text": ',
@@ -49,7 +49,8 @@ def test_broken_lines_are_rejected_by_id_or_line(tmp_path):
     assert reasons["high"].startswith("invalid UTF-8")
     assert reasons["latin1"].startswith("invalid UTF-8")
     assert reasons["overlong"].startswith("invalid UTF-8")
-    assert "line 7" in reasons["rows:7"] and reasons["rows:7"].startswith("invalid JSON")
+    assert "line 7" in reasons["rows:7"]
+    assert reasons["rows:7"].startswith("invalid JSON")
     assert reasons["rows:8"].startswith("not a JSON object")
     assert sum(reason == "no id" for _, reason in rejected) == 3
     assert len(rows) + len(rejected) == len(lines)
@@ -86,8 +87,9 @@ def test_a_cut_compressed_file_keeps_what_came_before(tmp_path, suffix):
     path.write_bytes(packed[: len(packed) // 2])
     rows, rejected = read(path)
     assert list(rows) == [str(n) for n in range(len(rows))]
-    assert suffix == "zst" or 0 < len(rows)
-    assert len(rejected) == 1 and "damaged" in rejected[0][1]
+    assert suffix == "zst" or len(rows) > 0
+    assert len(rejected) == 1
+    assert "damaged" in rejected[0][1]
 
 
 def test_a_line_without_end_is_bounded(tmp_path, monkeypatch):

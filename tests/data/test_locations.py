@@ -105,7 +105,8 @@ def test_debris_is_left_out_and_told(tmp_path):
         "__MACOSX",
     }
     assert found.empty == ("bird",)
-    assert is_hidden("x/.y/z") and not is_hidden("x/y.z")
+    assert is_hidden("x/.y/z")
+    assert not is_hidden("x/y.z")
 
 
 def test_links_are_followed_but_not_in_circles(tmp_path):

@@ -142,7 +142,13 @@ def test_pairs_decode_and_name_what_is_broken(tmp_path):
     pixels = pictures(1)[0]
     Image.fromarray(pixels).save(tmp_path / "there.png")
     good = {"bytes": png(pixels), "path": None}
-    images = [good, {"bytes": good["bytes"][:60], "path": None}, None, good, {"bytes": None, "path": "there.png"}]
+    images = [
+        good,
+        {"bytes": good["bytes"][:60], "path": None},
+        None,
+        good,
+        {"bytes": None, "path": "there.png"},
+    ]
     rows = table(images, ["a cat", "a dog", "x", None, ""], str(tmp_path))
     prepare = Pairs(pixels=Pixels(size=16), tokens=HashedWords(length=4))
     assert prepare.columns == ("image", "text")

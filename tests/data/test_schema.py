@@ -54,7 +54,8 @@ def test_types_that_do_not_meet_name_both_files(one, other):
 def test_absent_columns_are_told():
     schema, notes = unified([("a", pa.string())], [("b", pa.string())])
     assert schema.names == ["a", "b"]
-    assert len(notes) == 2 and "'a' is absent in 1.x" in notes[0]
+    assert len(notes) == 2
+    assert "'a' is absent in 1.x" in notes[0]
 
 
 _kinds = st.sampled_from([pa.null(), pa.int8(), pa.int64(), pa.float32(), pa.float64(), pa.uint8()])
@@ -94,7 +95,8 @@ def test_types_that_names_promise():
 def test_media_types():
     assert is_media(pa.struct([("path", pa.string())]))
     assert is_media(pa.struct([("bytes", pa.binary()), ("path", pa.string()), ("more", pa.int8())]))
-    assert is_media(pa.binary()) and is_media(pa.string())
+    assert is_media(pa.binary())
+    assert is_media(pa.string())
     assert not is_media(pa.struct([("array", pa.list_(pa.float32()))]))
     assert not is_media(pa.struct([("bytes", pa.list_(pa.uint8()))]))
 

@@ -3,6 +3,8 @@ from fractions import Fraction
 
 import numpy as np
 import pytest
+from hypothesis import given, settings
+from hypothesis import strategies as st
 
 from sensorium.core.errors import MissingExtraError
 from sensorium.data import video
@@ -36,6 +38,9 @@ def clip(num_frames=10, fps=10, sound=True, form="mp4", times=None):
     return out.getvalue()
 
 
+CLIP = clip()
+
+
 def greys(found):
     return [round(float(frame.mean()) / 20) for frame in found.frames]
 
@@ -49,7 +54,8 @@ def reason(content, **options):
 def test_frames_at_any_rate():
     content = clip()
     found = decode_video(content)
-    assert found.frames.shape == (10, 16, 32, 3) and found.frames.dtype == np.uint8
+    assert found.frames.shape == (10, 16, 32, 3)
+    assert found.frames.dtype == np.uint8
     assert found.fps == 10
     assert greys(found) == list(range(10))
     assert greys(decode_video(content, fps=5)) == [0, 2, 4, 6, 8, 9] or greys(
@@ -67,9 +73,11 @@ def test_the_sound_track():
     spectrum = np.abs(np.fft.rfft(found.sound[:8000]))
     assert abs(np.argmax(spectrum) * 8000 / len(found.sound[:8000]) - 440) < 5
     silent = decode_video(clip(sound=False))
-    assert silent.sound is None and silent.rate == 0
+    assert silent.sound is None
+    assert silent.rate == 0
     samples, rate = decode_audio(clip(), rate=16000)
-    assert rate == 16000 and abs(len(samples) - 16000) < 3000
+    assert rate == 16000
+    assert abs(len(samples) - 16000) < 3000
 
 
 def test_broken_clips_have_reasons():
@@ -81,6 +89,22 @@ def test_broken_clips_have_reasons():
     assert reason(content, max_seconds=0.5) == "too long"
     with pytest.raises(BrokenMediaError, match="not a sound"):
         decode_audio(clip(sound=False))
+
+
+@settings(max_examples=60, deadline=None)
+@given(st.lists(st.tuples(st.integers(0, 100_000), st.integers(0, 255)), max_size=40), st.floats(0.1, 1))
+def test_damaged_bytes_give_frames_or_a_reason(changes, keep):
+    content = bytearray(CLIP)
+    for place, value in changes:
+        content[place % len(content)] = value
+    try:
+        frames = decode_video(bytes(content[: int(len(content) * keep)]), fps=5, size=(8, 8)).frames
+    except BrokenMediaError as error:
+        frames, reasons = None, error.reason
+    else:
+        reasons = "none"
+    assert len(reasons) < 40
+    assert frames is None or frames.shape[1:] == (8, 8, 3)
 
 
 def test_frames_are_bounded(monkeypatch):

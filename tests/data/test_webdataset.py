@@ -120,12 +120,13 @@ def test_fields_of_json_are_columns_with_types_of_all_tars(tmp_path):
     )
     tar(tmp_path / "2.tar", [("d.json", b"[1]"), ("d.cls", b" 7\n"), ("e.json", b'{"url": "\\ud800"}')])
     rows, rejected = read(tmp_path)
-    assert rows["0/a"] == {
-        "id": "0/a", "text": "from txt", "label": None, "url": None, "json.text": "from json", "n": 1.0, "json.id": 5,
-    }  # fmt: skip
+    assert rows["0/a"].pop("json.text") == "from json"
+    assert rows["0/a"].pop("json.id") == 5
+    assert rows["0/a"] == {"id": "0/a", "text": "from txt", "label": None, "url": None, "n": 1.0}
     assert rows["1/b"]["url"] == "http://x"
     reasons = dict(rejected)
-    assert reasons["1/c"].startswith("invalid JSON") and "c.json" in reasons["1/c"]
+    assert reasons["1/c"].startswith("invalid JSON")
+    assert "c.json" in reasons["1/c"]
     assert reasons["2/d"].startswith("not a JSON object")
     assert reasons["2/e"].startswith("invalid UTF-8")
     assert sorted(read(tmp_path, ["text"])[0]) == ["0/a", "1/b", "1/c", "2/d", "2/e"]
@@ -159,7 +160,7 @@ def test_what_is_no_member_is_counted(tmp_path):
 
 
 def test_names_and_captions_that_are_not_utf8(tmp_path):
-    members = [("a.txt", b"caf\xe9"), ("b.txt", "é".encode()), ("\udce9.txt", b"x")]
+    members = [("a.txt", b"r\xe9sum\xe9"), ("b.txt", "é".encode()), ("\udce9.txt", b"x")]
     path = tmp_path / "a.tar"
     with tarfile.open(path, "w", format=tarfile.GNU_FORMAT, errors="surrogateescape") as out:
         for name, content in members:
@@ -220,13 +221,13 @@ def test_compressed_tars(tmp_path, suffix):
     (tmp_path / f"a.{suffix}").write_bytes(packed)
     assert len(read(tmp_path / f"a.{suffix}")[0]) == 30
     (tmp_path / f"a.{suffix}").write_bytes(packed[: len(packed) * 2 // 3])
-    try:
-        rows, rejected = read(tmp_path / f"a.{suffix}")
-    except InputError as error:
-        assert "damaged" in str(error)
-    else:
-        assert len(rows) < 30
-        assert "damaged" in rejected[-1][1]
+    if suffix == "tar.zst":  # one block of this frame: nothing of it can be unpacked
+        with pytest.raises(InputError, match="damaged zstd file"):
+            read(tmp_path / f"a.{suffix}")
+        return
+    rows, rejected = read(tmp_path / f"a.{suffix}")
+    assert 0 < len(rows) < 30
+    assert "damaged gzip file" in rejected[-1][1]
 
 
 def test_two_pictures_in_a_record(tmp_path):

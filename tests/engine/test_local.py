@@ -135,11 +135,11 @@ def test_errors_arrive_as_they_were_raised(worker, count):
 
 
 def test_results_before_an_error_are_given_and_the_rest_is_left(worker):
-    seen = []
+    results = LocalRunner(2).map(worker, [1, 2, ("setting", "x"), *range(50)])
+    assert [next(results)[0], next(results)[0]] == [1, 2]
     with pytest.raises(SettingError):
-        for result, _ in LocalRunner(2).map(worker, [1, 2, ("setting", "x"), *range(50)]):
-            seen.append(result)
-    assert seen == [1, 2]
+        next(results)
+    assert list(results) == []
     assert len(worker.lines("handled.txt")) < 20
 
 
@@ -154,7 +154,7 @@ def test_an_error_while_building_arrives_too(tmp_path):
 
 
 def test_a_killed_worker_is_one_sentence(worker):
-    with pytest.raises(StageFailedError, match="a worker process was killed .* fewer --workers"):
+    with pytest.raises(StageFailedError, match=r"a worker process was killed .* fewer --workers"):
         list(LocalRunner(2).map(worker, [1, ("kill", 0), 3, 4, 5, 6]))
 
 
@@ -187,7 +187,10 @@ def test_long_lived_workers_take_items_one_by_one(worker):
 
 
 def test_a_killed_long_lived_worker_is_the_same_sentence(worker):
-    with pytest.raises(StageFailedError, match="a worker process was killed"), LocalRunner().workers(worker, 2) as pool:
+    with (
+        pytest.raises(StageFailedError, match="a worker process was killed"),
+        LocalRunner().workers(worker, 2) as pool,
+    ):
         pool.submit(("kill", 0)).result()
     with LocalRunner().workers(worker, 2) as pool:
         killed = pool.submit(("kill", 0))
@@ -197,7 +200,7 @@ def test_a_killed_long_lived_worker_is_the_same_sentence(worker):
             pool.submit(1).result()
 
 
-RECIPE = '''
+RECIPE = """
 from dataclasses import dataclass, fields
 from typing import ClassVar
 from sensorium.core.stage import Stage, stage
@@ -241,7 +244,7 @@ class Worker:
             assert isinstance(self.stage, Stage)
             return Reply(shifted(item) + self.stage.size)
         return handle
-'''
+"""
 
 
 def test_classes_of_a_file_loaded_by_path_travel(tmp_path):
@@ -256,7 +259,7 @@ def test_classes_of_a_file_loaded_by_path_travel(tmp_path):
         list(LocalRunner(2).map(worker, [1, -1]))
 
 
-SCRIPT = '''
+SCRIPT = """
 import os, sys, time
 from pathlib import Path
 from sensorium.engine.local import LocalRunner
@@ -276,7 +279,7 @@ class Worker:
                 raise Refused(item)
             return FACTOR * item
         return handle
-'''
+"""
 
 
 def script(tmp_path: Path, body: str) -> list[str]:
@@ -322,18 +325,21 @@ def wait_for(condition: Any, seconds: float) -> bool:
 
 @pytest.fixture
 def sleeping(tmp_path):
-    """A script whose two workers sleep; its process and the ids of the workers."""
+    """A script with two workers that sleep and one without work; its process and the ids of the two."""
     pids = tmp_path / "pids"
     pids.mkdir()
     body = """
 try:
-    list(LocalRunner(2).map(Worker(), ["pid"] * 6))
+    with LocalRunner().workers(Worker(), 3) as pool:
+        [future.result() for future in [pool.submit("pid"), pool.submit("pid")]]
 except KeyboardInterrupt:
     print("stopped", flush=True)
     sys.exit(130)
 """
     command = [*script(tmp_path, body), "x", str(pids)]
-    process = subprocess.Popen(command, stdout=subprocess.PIPE, stderr=subprocess.PIPE, text=True, start_new_session=True)
+    process = subprocess.Popen(
+        command, stdout=subprocess.PIPE, stderr=subprocess.PIPE, text=True, start_new_session=True
+    )
     assert wait_for(lambda: len(list(pids.iterdir())) == 2, 30)
     workers = [int(path.name) for path in pids.iterdir()]
     yield process, workers

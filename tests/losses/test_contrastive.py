@@ -28,7 +28,11 @@ def slow_info_nce(queries, keys, scale, targets):
 @settings(deadline=None, max_examples=20)
 @given(st.integers(1, 7), st.integers(0, 3), st.integers(1, 9), st.floats(0.1, 30), st.integers(0, 99))
 def test_value_and_gradients_equal_the_formula(num_rows, more, chunk, scale, seed):
-    inputs = [unit(num_rows, 3, seed), unit(num_rows + more, 3, seed + 1), torch.tensor(scale, dtype=torch.float64)]
+    inputs = [
+        unit(num_rows, 3, seed),
+        unit(num_rows + more, 3, seed + 1),
+        torch.tensor(scale, dtype=torch.float64),
+    ]
     targets = torch.randint(0, num_rows + more, (num_rows,), generator=torch.Generator().manual_seed(seed))
     fast = [tensor.clone().requires_grad_() for tensor in inputs]
     slow = [tensor.clone().requires_grad_() for tensor in inputs]
@@ -68,7 +72,9 @@ def test_large_scales_stay_finite():
 def test_no_more_than_a_chunk_of_logits_exists(monkeypatch):
     seen = []
     product = torch.Tensor.__matmul__
-    monkeypatch.setattr(torch.Tensor, "__matmul__", lambda a, b: seen.append(product(a, b).shape) or product(a, b))
+    monkeypatch.setattr(
+        torch.Tensor, "__matmul__", lambda a, b: seen.append(product(a, b).shape) or product(a, b)
+    )
     clip_loss(unit(64, 4, 0).requires_grad_(), unit(64, 4, 1), torch.tensor(1.0), chunk=16).backward()
     assert max(shape.numel() for shape in seen) == 16 * 64
 

@@ -21,7 +21,12 @@ from sensorium.models.matcher import Matcher
 from sensorium.models.two_tower import QuickGelu, TwoTower
 
 SMALL = MiniTowersConfig(
-    pixels=Pixels(size=16), words=HashedWords(buckets=200, length=6), channels=(4, 8), hidden=(12, 10), bag=8, dim=6
+    pixels=Pixels(size=16),
+    words=HashedWords(buckets=200, length=6),
+    channels=(4, 8),
+    hidden=(12, 10),
+    bag=8,
+    dim=6,
 )
 
 

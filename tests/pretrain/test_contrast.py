@@ -15,7 +15,12 @@ from sensorium.train.objective import Clock
 CLOCK = Clock(0, 10, 0, 0.0)
 CONFIG = ContrastConfig(
     towers=MiniTowersConfig(
-        pixels=Pixels(size=8), words=HashedWords(buckets=50, length=4), channels=(4,), hidden=(6, 6), bag=5, dim=4
+        pixels=Pixels(size=8),
+        words=HashedWords(buckets=50, length=4),
+        channels=(4,),
+        hidden=(6, 6),
+        bag=5,
+        dim=4,
     ),
     chunk=3,
 )
@@ -38,7 +43,8 @@ def batch(count=7):
 def test_the_loss_is_clips(objective):
     given = batch()
     terms = objective(given, CLOCK)
-    logits = objective.towers.encode_images(given["image"]) @ objective.towers.encode_texts(given["text"]).T / 0.07
+    images = objective.towers.encode_images(given["image"])
+    logits = images @ objective.towers.encode_texts(given["text"]).T / 0.07
     wanted = (F.cross_entropy(logits, torch.arange(7)) + F.cross_entropy(logits.T, torch.arange(7))) / 2
     torch.testing.assert_close(terms["contrast"], wanted)
     assert terms["watch/scale"].item() == pytest.approx(1 / 0.07, rel=1e-5)
@@ -60,7 +66,8 @@ def test_the_learned_scale_is_limited_after_an_update(objective):
 
 def test_pictures_without_contrast_give_finite_gradients(objective):
     given = batch(4)
-    given["image"] = torch.stack([torch.full((8, 8, 3), level, dtype=torch.uint8) for level in (0, 255, 0, 0)])
+    levels = torch.tensor([0, 255, 0, 0], dtype=torch.uint8)
+    given["image"] = levels[:, None, None, None].expand(4, 8, 8, 3)
     given["text"][1:3] = 0
     loss = objective(given, CLOCK)["contrast"]
     loss.backward()

@@ -114,6 +114,7 @@ class ToyCurate(Stage):
 class ToyModel(Stage):
     gives = "model"
     pool: Stage = takes("pool")
+    width: int = 1
 
     def run(self, here):
         lines = [{"update": u, "examples": 8 * u, "loss": 3.0 / u} for u in range(1, 30)]

@@ -4,11 +4,13 @@ import json
 
 import pytest
 from tests.report.page_reading import check_page
+from tests.report.report_stages import arms, ran
 
 from sensorium.core.claim import Better, Claim, MoreGain, Within, registration
 from sensorium.report import page
 from sensorium.report.blocks import Headline, Page
 from sensorium.report.claim_page import claim_section, write_claim_page
+from sensorium.report.finished import collect
 from sensorium.report.judge import in_words, judge
 
 
@@ -76,6 +78,25 @@ def test_machine_and_versions_are_shown_where_known(tmp_path):
     text = check_page(write_claim_page(content, tmp_path / "a.html").read_text("utf-8")).text
     for words in ("2 cores", "1 min 15 s", "3.11", "2026-01-01"):
         assert words in text
+
+
+def test_one_seed_of_all_arms_can_be_looked_at(tmp_path):
+    plan = ran(tmp_path / "runs", arms())
+    content = record()
+    for arm, stage in zip(("raw", "<b>balanced</b>"), plan.last, strict=True):
+        content["arms"][arm]["fingerprints"] = [plan.fingerprints[stage]]
+    html = write_claim_page(content, tmp_path / "c.html", collect(plan)).read_text("utf-8")
+    text = check_page(html).text
+    for words in ("The pool, seed 0", "Training, seed 0", "Scores, seed 0", "قلب أحمر", "OpenMoji"):
+        assert words in text
+
+
+def test_the_order_of_the_arms_survives_a_file_with_sorted_keys(tmp_path):
+    content = record(order=["raw", "<b>balanced</b>"])
+    again = json.loads(json.dumps(content, sort_keys=True))
+    assert list(again["arms"]) != content["order"]
+    first = write_claim_page(content, tmp_path / "a.html").read_bytes()
+    assert first == write_claim_page(again, tmp_path / "b.html").read_bytes()
 
 
 def test_the_verdict_is_a_part_of_other_pages():

@@ -3,10 +3,10 @@ from __future__ import annotations
 import json
 
 import pytest
-from tests.report.report_stages import ToyCurate, ToyWorld, arms, plan_of, ran
+from tests.report.report_stages import ToyCurate, ToyModel, ToyWorld, arms, plan_of, ran
 
 from sensorium.core.errors import InputError
-from sensorium.report.finished import Finished, collect, free_name, graph
+from sensorium.report.finished import Finished, collect, free_name, graph, name_arms
 
 
 def test_a_plan_and_its_folders_tell_the_same(tmp_path):
@@ -62,6 +62,39 @@ def test_columns_follow_the_longest_way(tmp_path):
 
 def test_an_empty_graph_has_no_nodes():
     assert graph([]).nodes == ()
+
+
+def test_starts_stand_beside_what_needs_them(tmp_path):
+    drawn = graph(collect(plan_of(tmp_path / "runs", arms())))
+    place = {node.label: node.x for node in drawn.nodes}
+    assert place["the <world>"] == 0
+    assert place["test pictures"] == place["model raw"] == 2
+
+
+def own(stages):
+    return [(stage.gives, stage.label) for stage in stages if stage.gives in ("model", "scores")]
+
+
+def test_arms_are_called_by_the_pool_they_were_trained_on(tmp_path):
+    stages = name_arms(collect(plan_of(tmp_path / "runs", arms())))
+    assert own(stages) == [("model", "raw"), ("scores", "raw"), ("model", "balanced"), ("scores", "balanced")]
+    position = {stage.fingerprint: number for number, stage in enumerate(stages)}
+    assert all(position[inner] < position[stage.fingerprint] for stage in stages for inner in stage.inputs)
+
+
+def test_given_names_of_arms_set_names_and_order(tmp_path):
+    plan = plan_of(tmp_path / "runs", arms())
+    raw, balanced = (plan.fingerprints[stage] for stage in plan.last)
+    stages = name_arms(collect(plan), {"second": balanced, "first": raw})
+    assert [label for _, label in own(stages)] == ["second", "second", "first", "first"]
+    assert len(stages) == len(collect(plan))
+
+
+def test_arms_on_one_pool_keep_their_own_names(tmp_path):
+    pool = ToyCurate(pool=ToyWorld())
+    twins = tuple(ToyModel(name=name, pool=pool, width=width) for name, width in (("a", 1), ("b", 2)))
+    assert own(name_arms(collect(plan_of(tmp_path / "runs", twins)))) == [("model", "a"), ("model", "b")]
+    assert name_arms([]) == []
 
 
 def test_free_names():

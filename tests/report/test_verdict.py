@@ -175,9 +175,10 @@ def test_a_record_that_no_log_knows_is_kept_before_it_is_replaced(setting):
     old = setting.run()
     (setting.out / "toy.log.jsonl").unlink()
     setting.run()
-    assert next(line["record"]["when"] for line in setting.log() if line["event"] == "verdict") == old.record[
-        "when"
-    ]
+    assert (
+        next(line["record"]["when"] for line in setting.log() if line["event"] == "verdict")
+        == old.record["when"]
+    )
     assert "note" in setting.log()[0]
 
 
@@ -212,7 +213,7 @@ def test_wrong_metrics_and_figures_stop_after_the_first_seed_with_the_nearest_na
     with pytest.raises(SettingError, match="did you mean 'top1'"):
         setting.run(claim(expects=(Better("new", than="old", on="top"),)))
     with pytest.raises(SettingError, match="did you mean 'examples'"):
-        setting.run(claim(equal=("exampels",)))
+        setting.run(claim(equal=("eksamples",)))
     assert len(RUNS) == 1 + 3
 
 

@@ -46,7 +46,8 @@ class Strain:
     @staticmethod
     def times(plan: Plan) -> dict[Stage, int]:
         return {
-            stage: path.stat().st_mtime_ns if (path := plan.folder(stage) / DONE).exists() else 0 for stage in plan.order
+            stage: path.stat().st_mtime_ns if (path := plan.folder(stage) / DONE).exists() else 0
+            for stage in plan.order
         }
 
     @staticmethod
@@ -58,11 +59,15 @@ class Strain:
             if path.is_file() and path.name not in (DONE, BEGUN, LOCK)
         }
 
-    def start(self, name: str, root: Path, jobs: int = 1, workers: int = 1, **options: Any) -> subprocess.Popen[str]:
+    def start(
+        self, name: str, root: Path, jobs: int = 1, workers: int = 1, **options: Any
+    ) -> subprocess.Popen[str]:
         """The same in a process of its own, which can be killed."""
         words = [str(HERE / "graphs" / f"{name}.py"), str(root), str(jobs), str(workers)]
         words += [f"{key}={value}" for key, value in options.items()]
-        return subprocess.Popen([sys.executable, str(HERE / "drive.py"), *words], stderr=subprocess.PIPE, text=True)
+        return subprocess.Popen(
+            [sys.executable, str(HERE / "drive.py"), *words], stderr=subprocess.PIPE, text=True
+        )
 
     def kill_within(self, process: subprocess.Popen[str], root: Path, kind: str, num_items: int) -> set[Path]:
         """SIGKILL once a stage of the class has so many finished items; gives the markers there are then."""

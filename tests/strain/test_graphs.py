@@ -21,7 +21,10 @@ def names(count: int) -> tuple[str, ...]:
 SIZES: dict[str, Any] = {
     "mode": lambda size: ({"topics": names(size // 2)}, 6 + 2 * (size // 2)),
     "rgx": lambda size: ({"rounds": size // 3}, 5 + 3 * (size // 3)),
-    "lifelong": lambda size: ({"corpora": names(int(size**0.5))}, 1 + 3 * int(size**0.5) + int(size**0.5) ** 2),
+    "lifelong": lambda size: (
+        {"corpora": names(int(size**0.5))},
+        1 + 3 * int(size**0.5) + int(size**0.5) ** 2,
+    ),
     "superb": lambda size: ({"encoders": names(size // 10), "tasks": names(8)}, 3 + 10 * (size // 10)),
 }
 
@@ -57,7 +60,11 @@ def test_two_jobs_leave_what_one_leaves(strain, name, tmp_path):
 
 @pytest.mark.parametrize("name", GRAPHS)
 def test_several_workers_leave_what_one_leaves(strain, name, tmp_path):
-    arguments = {"lifelong": {}, "mode": {"topics": ("animals",)}, "superb": {"encoders": ("hubert",), "tasks": ("keywords",)}}
+    arguments = {
+        "lifelong": {},
+        "mode": {"topics": ("animals",)},
+        "superb": {"encoders": ("hubert",), "tasks": ("keywords",)},
+    }
     last = strain.build(name, **arguments.get(name, {"rounds": 1}))
     strain.run(last, root=tmp_path / "one")
     strain.run(last, root=tmp_path / "two", workers=2)
@@ -96,7 +103,11 @@ def test_precision_reruns_what_computes_with_it_and_what_follows(strain, name):
     ran = strain.run(last, precision="bf16")
     kept = {stage.label() for stage in strain.plan(last).order} - set(ran)
     assert kept
-    assert all(type(stage).__name__ in ("Corpus", "Part", "Router") for stage in strain.plan(last).order if stage.label() in kept)
+    assert all(
+        type(stage).__name__ in ("Corpus", "Part", "Router")
+        for stage in strain.plan(last).order
+        if stage.label() in kept
+    )
 
 
 KILLED = {

@@ -18,7 +18,11 @@ def test_start_and_teacher_are_one_input(strain):
 def test_start_and_teacher_both_count(strain):
     strain.run(strain.build("lifelong"))
     ran = strain.run(strain.build("lifelong", method="plain"))
-    later = ["model-2019", "model-2020", *[f"score-{model}-on-{test}" for model in ("2019", "2020") for test in ("2018", "2019", "2020")]]
+    later = [
+        "model-2019",
+        "model-2020",
+        *[f"score-{model}-on-{test}" for model in ("2019", "2020") for test in ("2018", "2019", "2020")],
+    ]
     assert sorted(ran) == sorted([*later, "table"])
 
 
@@ -49,7 +53,9 @@ def test_the_table_has_every_model_on_every_corpus(strain):
     strain.run(last)
     plan = strain.plan(last)
     table = files.read_json(plan.folder(last) / "scores.json")
-    assert sorted(table) == sorted(f"{model}-on-{test}" for model in ("2018", "2019", "2020") for test in ("2018", "2019", "2020"))
+    assert sorted(table) == sorted(
+        f"{model}-on-{test}" for model in ("2018", "2019", "2020") for test in ("2018", "2019", "2020")
+    )
     assert len(plan.done(last).content["inputs"]) == 9
 
 

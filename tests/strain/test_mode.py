@@ -30,7 +30,10 @@ def test_the_order_of_experts_is_no_part_of_the_ensemble(strain):
     ("changed", "ran"),
     [
         ({"temperature": 4.0}, ["ensemble", "score"]),
-        ({"others": 0.1}, ["part-animals", "expert-animals", "part-plants", "expert-plants", "router", "ensemble", "score"]),
+        (
+            {"others": 0.1},
+            ["part-animals", "expert-animals", "part-plants", "expert-plants", "router", "ensemble", "score"],
+        ),
         ({"start_updates": 20}, ["start", "expert-animals", "expert-plants", "ensemble", "score"]),
         ({"seed": 1}, ["start", "expert-animals", "expert-plants", "ensemble", "score"]),
         ({"seconds": 0.01}, []),

@@ -1,9 +1,9 @@
-"""Run by test_loop.py in a process of its own: runs that are killed at given and at random moments, and started again.
+"""Run by test_loop.py in a process of its own: runs that are killed and started again.
 
-python killed_runs.py FOLDER NUM_KILLS
+python killed_runs.py FOLDER NUM_RUNS
 
-Torch is imported once, and each run is a forked child that nothing but the kernel ends. The last line printed is
-JSON: digests of the undisturbed run and of each killed one, and how often each was really killed.
+Torch is imported once, and each run is a forked child. The last line printed is JSON: digests of the
+undisturbed run and of each killed one (at given and at random moments), and how many kills hit something.
 """
 
 from __future__ import annotations
@@ -50,10 +50,11 @@ def start(stage, out: Path) -> int:
         return child
     try:
         out.mkdir(parents=True, exist_ok=True)
-        job = Job(stage=stage, parts={"": open_pool(stage.pool)}, labels={"": "p"}, start=None, out=out, machine=ONE)
+        parts = {"": open_pool(stage.pool)}
+        job = Job(stage=stage, parts=parts, labels={"": "p"}, start=None, out=out, machine=ONE)
         run(job, QuietProgress())
         os._exit(0)
-    except BaseException as error:
+    except BaseException as error:  # noqa: BLE001  (a forked child must never return)
         print(repr(error), file=sys.stderr)
         os._exit(1)
 
@@ -67,10 +68,9 @@ def ended(child: int) -> bool:
     return True
 
 
-def result(out: Path, kills: int) -> dict:
+def result(out: Path) -> dict:
     readable = [checkpoint.load(path).update for path in sorted((out / "checkpoints").glob("*.safetensors"))]
     return {
-        "kills": kills,
         "weights": digest(out / "model.safetensors"),
         "metrics": digest(out / "metrics.jsonl"),
         "updates": [line["update"] for line in lines(out)],
@@ -80,31 +80,30 @@ def result(out: Path, kills: int) -> dict:
 
 
 def main() -> None:
-    folder, num_kills = Path(sys.argv[1]), int(sys.argv[2])
+    folder, num_runs = Path(sys.argv[1]), int(sys.argv[2])
     pool = write_pairs(folder / "pool", 64)
     assert ended(start(tiny(pool), folder / "undisturbed"))
-    found = {"undisturbed": result(folder / "undisturbed", 0)}
+    found = {"undisturbed": result(folder / "undisturbed")}
 
     # In the middle of an epoch, and exactly at its end (64 rows, batches of 4).
     for at in (10, 16):
         assert not ended(start(tiny(pool, config=KilledConfig(towers=TINY, at=at)), folder / "at"))
     assert ended(start(tiny(pool), folder / "at"))
-    found["at"] = result(folder / "at", 2)
+    found["at"] = result(folder / "at")
 
-    luck, kills = random.Random(0), 0
-    while True:
-        child = start(tiny(pool), folder / "random")
-        if kills < num_kills:
-            time.sleep(luck.uniform(0.05, 0.6))
+    luck, seconds, kills = random.Random(0), time.perf_counter(), 0
+    assert ended(start(tiny(pool), folder / "timed"))
+    seconds = time.perf_counter() - seconds
+    for number in range(num_runs):
+        out = folder / f"random{number}"
+        for _ in range(3):
+            child = start(tiny(pool), out)
+            time.sleep(luck.uniform(0.1, 0.9) * seconds)
             os.kill(child, signal.SIGKILL)
-        if ended(child):
-            if kills >= num_kills:
-                break
-            # Finished before the signal came: start over, so that later kills hit something.
-            num_kills = kills
-        else:
-            kills += 1
-    found["random"] = result(folder / "random", kills)
+            kills += not ended(child)
+        assert ended(start(tiny(pool), out))
+        found[f"random{number}"] = result(out)
+    found["kills"] = kills
     print(json.dumps(found))
 
 

@@ -49,7 +49,8 @@ def test_ranks_take_stretches_of_one_batch(pool):
     whole = loader(pool).load(5)
     parts = [loader(pool, rank=rank, num_ranks=3).load(5) for rank in range(3)]
     assert [name for part in parts for name in part.ids] == whole.ids
-    np.testing.assert_array_equal(np.concatenate([part.arrays["image"] for part in parts]), whole.arrays["image"])
+    pictures = np.concatenate([part.arrays["image"] for part in parts])
+    np.testing.assert_array_equal(pictures, whole.arrays["image"])
     assert sum(part.num_replaced for part in parts) == whole.num_replaced
 
 

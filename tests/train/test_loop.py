@@ -29,29 +29,20 @@ from sensorium.train.train import Init, Keeping, Train
 from sensorium.train.watch import Watch
 
 
-@pytest.fixture(scope="module")
-def killed(tmp_path_factory):
-    """Digests of an undisturbed run and of killed ones; see killed_runs.py."""
+def test_killed_runs_end_with_the_same_bits(tmp_path):
     script = Path(__file__).with_name("killed_runs.py")
-    folder = tmp_path_factory.mktemp("killed")
-    done = subprocess.run([sys.executable, script, folder, "10"], capture_output=True, text=True, timeout=240)
+    done = subprocess.run([sys.executable, script, tmp_path, "5"], capture_output=True, text=True, timeout=240)
     assert done.returncode == 0, done.stderr
-    return json.loads(done.stdout.splitlines()[-1])
-
-
-@pytest.mark.parametrize("run", ["at", "random"])
-def test_a_killed_run_ends_with_the_same_bits(killed, run):
-    assert killed[run]["kills"] >= 2
-    assert killed[run]["weights"] == killed["undisturbed"]["weights"]
-    assert killed[run]["metrics"] == killed["undisturbed"]["metrics"]
-    assert killed[run]["updates"] == list(range(1, 25))
-    assert killed[run]["checkpoints"] == [22, 24]
-
-
-def test_each_row_is_seen_once_an_epoch(killed):
-    ids = [name for batch in killed["random"]["ids"] for name in batch]
-    assert set(Counter(ids[:64]).values()) == {1}
-    assert len(set(ids[:64])) == 64
+    found = json.loads(done.stdout.splitlines()[-1])
+    assert found.pop("kills") >= 5
+    whole = found["undisturbed"]
+    for run in found.values():
+        assert run["weights"] == whole["weights"]
+        assert run["metrics"] == whole["metrics"]
+        assert run["updates"] == list(range(1, 25))
+        assert run["checkpoints"] == [22, 24], "every file under a final name can be read"
+    ids = [name for batch in whole["ids"] for name in batch]
+    assert sorted(ids[:64]) == [f"p{row:04d}" for row in range(64)], "each row once an epoch"
     assert len(set(ids[64:])) == 32
 
 
@@ -112,24 +103,33 @@ def test_the_length_of_a_run_is_part_of_what_it_is(pool, tmp_path):
     assert keeping.folder(keeping.last[0]) == plans[0].folder(plans[0].last[0])
 
 
-@pytest.mark.parametrize("damage", [lambda content: content[: len(content) // 2], lambda content: b"", None])
+def flipped(content):
+    """One bit of the last tensor."""
+    return content[:-9] + bytes([content[-9] ^ 1]) + content[-8:]
+
+
+@pytest.mark.parametrize(
+    "damage", [lambda content: content[: len(content) // 2], lambda content: b"", flipped]
+)
 def test_a_damaged_checkpoint_is_named_and_the_one_before_used(pool, tmp_path, damage):
     stage = tiny(pool, updates=20, keeping=Keeping(checkpoint_every=5))
     whole = Finished(stage, tmp_path / "whole")
     broken = Finished(stage, tmp_path / "broken")
     newest = broken.folder / "checkpoints" / "update-00000020.safetensors"
     content = newest.read_bytes()
-    newest.write_bytes(damage(content) if damage else content[:-9] + bytes([content[-9] ^ 1]) + content[-8:])
+    newest.write_bytes(damage(content))
     for name in ("done.json", "model.safetensors"):
         (broken.folder / name).unlink()
     again = Finished(stage, tmp_path / "broken")
-    assert any("update-00000020.safetensors" in line and "update-00000015" in line for line in again.sentences)
+    assert any(
+        "update-00000020.safetensors" in line and "update-00000015" in line for line in again.sentences
+    )
     assert digest(again.folder / "model.safetensors") == digest(whole.folder / "model.safetensors")
     assert [line["update"] for line in again.lines] == list(range(1, 21))
     for path in (again.folder / "checkpoints").iterdir():
         path.write_bytes(b"")
     (again.folder / "done.json").unlink()
-    with pytest.raises(StageFailedError, match="no checkpoint in .* can be read"):
+    with pytest.raises(StageFailedError, match=r"no checkpoint in .* can be read"):
         Finished(stage, tmp_path / "broken")
 
 
@@ -155,7 +155,7 @@ def test_a_pool_of_broken_rows_stops(tmp_path):
         Finished(tiny(pool), tmp_path / "runs")
 
 
-# ------------------------------------------------------------------- objectives that are simpler than two towers
+# --- objectives that are simpler than two towers
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -213,22 +213,34 @@ class Game(Line):
         self.other = nn.Parameter(torch.ones(1, 1))
 
     def forward(self, batch, clock):
-        return {"low": ((self.slope - self.other) ** 2).sum(), "high": -(self.other * self.slope.detach()).sum()}
+        return {
+            "low": ((self.slope - self.other) ** 2).sum(),
+            "high": -(self.other * self.slope.detach()).sum(),
+        }
 
     def turns(self):
         return (
             Turn(name="one", groups=(Group(parameters=[self.slope]),), terms=("low",)),
-            Turn(name="two", groups=(Group(parameters=[self.other], lr=0.5),), optimizer=AdamW(lr=0.1), terms=("high",)),
+            Turn(
+                name="two",
+                groups=(Group(parameters=[self.other], lr=0.5),),
+                optimizer=AdamW(lr=0.1),
+                terms=("high",),
+            ),
         )
 
     def save(self, folder):
-        (folder / "line.json").write_text(json.dumps({"slope": self.slope.item(), "other": self.other.item()}))
+        (folder / "line.json").write_text(
+            json.dumps({"slope": self.slope.item(), "other": self.other.item()})
+        )
 
 
 def write_points(folder: Path, x, y) -> Files:
     folder.mkdir(parents=True, exist_ok=True)
     ids = [f"p{row:03d}" for row in range(len(x))]
-    pq.write_table(pa.table({"id": ids, "x": np.asarray(x, float), "y": np.asarray(y, float)}), folder / "s.parquet")
+    pq.write_table(
+        pa.table({"id": ids, "x": np.asarray(x, float), "y": np.asarray(y, float)}), folder / "s.parquet"
+    )
     return Files(str(folder))
 
 

@@ -1,6 +1,7 @@
 from __future__ import annotations
 
 import math
+from itertools import pairwise
 
 import pytest
 from hypothesis import given, settings
@@ -22,13 +23,18 @@ def test_the_rate_rises_and_falls_as_the_formula_says():
 
 
 @settings(deadline=None, max_examples=50)
-@given(st.integers(1, 200), st.integers(0, 50), st.sampled_from(["cosine", "linear", "constant"]), st.floats(0, 1))
+@given(
+    st.integers(1, 200),
+    st.integers(0, 50),
+    st.sampled_from(["cosine", "linear", "constant"]),
+    st.floats(0, 1),
+)
 def test_the_rate_stays_between_0_and_its_largest_value(num_updates, warmup, schedule, final):
     optim = AdamW(warmup=warmup, schedule=schedule, final=final)
     factors = [optim.factor(update, num_updates) for update in range(num_updates)]
     assert all(0 <= factor <= 1 + 1e-12 for factor in factors)
     fallen = factors[warmup:]
-    assert all(later <= earlier + 1e-12 for earlier, later in zip(fallen, fallen[1:], strict=False))
+    assert all(later <= earlier + 1e-12 for earlier, later in pairwise(fallen))
 
 
 @pytest.mark.parametrize(

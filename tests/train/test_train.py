@@ -72,7 +72,8 @@ def test_a_column_that_is_missing(tmp_path):
 
 
 def test_a_pool_stage_and_its_card(pool, tmp_path):
-    done = Finished(tiny(Kept(pool=pool, rows=20, name="kept"), name="small clip", order=Draw("keep")), tmp_path / "runs")
+    kept = Kept(pool=pool, rows=20, name="kept")
+    done = Finished(tiny(kept, name="small clip", order=Draw("keep")), tmp_path / "runs")
     card = read_card(done.folder)
     assert card.made_by == "small clip"
     assert card.data == ("kept",)

@@ -18,7 +18,8 @@ def parameters(*shapes):
 
 
 def running(turn, optim, count=10):
-    names = {p: f"p{number}" for number, p in enumerate(p for group in turn.groups for p in group.parameters)}
+    found = [parameter for group in turn.groups for parameter in group.parameters]
+    names = {parameter: f"p{number}" for number, parameter in enumerate(found)}
     return RunningTurn(turn, optim, names, count)
 
 
@@ -54,7 +55,9 @@ def test_steps_equal_adamw_with_schedule_factors_and_clipping():
 
 def test_a_group_can_be_clipped_by_itself():
     first, second = parameters((4,), (4,))
-    turn = running(Turn(groups=(Group(parameters=[first], clip=0.5), Group(parameters=[second]))), AdamW(clip=2.0))
+    turn = running(
+        Turn(groups=(Group(parameters=[first], clip=0.5), Group(parameters=[second]))), AdamW(clip=2.0)
+    )
     give([first, second], 0)
     before = torch.cat([first.grad, second.grad]).norm()
     norm, _ = turn.step(0, torch.tensor(0.0))
@@ -85,7 +88,8 @@ def test_what_is_not_finite_moves_nothing(bad):
 def test_moments_come_back_bit_for_bit():
     ours, theirs = parameters((3, 2), (2,)), parameters((3, 2), (2,))
     turn, other = (
-        running(Turn(groups=(Group(parameters=found[:1]), Group(parameters=found[1:]))), AdamW()) for found in (ours, theirs)
+        running(Turn(groups=(Group(parameters=found[:1]), Group(parameters=found[1:]))), AdamW())
+        for found in (ours, theirs)
     )
     for update in range(3):
         give(ours, update)
@@ -98,7 +102,8 @@ def test_moments_come_back_bit_for_bit():
     turn.step(3, torch.tensor(1.0))
     other.step(3, torch.tensor(1.0))
     assert all(torch.equal(mine, its) for mine, its in zip(ours, theirs, strict=True))
-    assert set(turn.state()) == {f"moments/all/p{n}/{kind}" for n in range(2) for kind in ("step", "exp_avg", "exp_avg_sq")}
+    kinds = ("step", "exp_avg", "exp_avg_sq")
+    assert set(turn.state()) == {f"moments/all/p{number}/{kind}" for number in range(2) for kind in kinds}
 
 
 def test_terms_are_summed_by_name():

@@ -26,7 +26,12 @@ from sensorium.train.optim import AdamW
 from sensorium.train.train import Keeping
 
 TINY = MiniTowersConfig(
-    pixels=Pixels(size=16), words=HashedWords(buckets=128, length=8), channels=(4, 8), hidden=(12, 10), bag=8, dim=6
+    pixels=Pixels(size=16),
+    words=HashedWords(buckets=128, length=8),
+    channels=(4, 8),
+    hidden=(12, 10),
+    bag=8,
+    dim=6,
 )
 ONE = Machine(devices=0, threads=1, workers=1)
 
@@ -37,7 +42,9 @@ def png(pixels: np.ndarray) -> bytes:
     return content.getvalue()
 
 
-def write_pairs(folder: Path, num_rows: int, *, broken: dict[int, bytes] | None = None, num_shards: int = 1) -> Files:
+def write_pairs(
+    folder: Path, num_rows: int, *, broken: dict[int, bytes] | None = None, num_shards: int = 1
+) -> Files:
     """Pictures of one colour with the colour's name; `broken` replaces the bytes of some rows."""
     rng = np.random.default_rng(0)
     kind = pa.struct([("bytes", pa.binary()), ("path", pa.string())])
@@ -47,7 +54,8 @@ def write_pairs(folder: Path, num_rows: int, *, broken: dict[int, bytes] | None 
         levels = np.array([colour * 20, 255 - colour * 20, (colour * 77) % 255])
         pixels = np.clip(levels + rng.normal(0, 8, (16, 16, 3)), 0, 255).astype(np.uint8)
         content = (broken or {}).get(row, png(pixels))
-        rows.append({"id": f"p{row:04d}", "image": {"bytes": content, "path": None}, "text": f"colour {colour}"})
+        image = {"bytes": content, "path": None}
+        rows.append({"id": f"p{row:04d}", "image": image, "text": f"colour {colour}"})
     folder.mkdir(parents=True, exist_ok=True)
     schema = pa.schema([("id", pa.string()), ("image", kind), ("text", pa.string())])
     for shard in range(num_shards):

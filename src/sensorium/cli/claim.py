@@ -10,7 +10,7 @@ from typing import TYPE_CHECKING, Annotated, Any
 import typer
 
 from sensorium.cli import options, output
-from sensorium.core.errors import SettingError
+from sensorium.core.errors import InputError, SettingError, unknown
 
 if TYPE_CHECKING:
     from sensorium.core.claim import Claim
@@ -20,11 +20,20 @@ if TYPE_CHECKING:
 
 def claim(
     context: typer.Context,
-    name: Annotated[str, typer.Argument(help="A recipe with a claim; name:CLAIM_NAME for a second claim.")],
-    record: Annotated[Path, typer.Option(help="Where the record and page are written.")] = Path("docs/claims"),
-    check: Annotated[bool, typer.Option("--check", help="Replay the verdict from the recorded scores.")] = False,
-    seeds: Annotated[str, typer.Option(help="Tuning seeds like 100-104; a verdict uses the claim's own.")] = "",
-    jobs: Annotated[int, typer.Option(help="Independent stages at once, one core each; 0 means all cores.")] = 0,
+    name: Annotated[str, typer.Argument(help="A recipe with a claim; name:CLAIM for one of its further claims.")],
+    record: Annotated[
+        Path, typer.Option(metavar=options.FOLDER, help="Where record, log and page are written.")
+    ] = Path("docs/claims"),
+    check: Annotated[
+        bool, typer.Option("--check", help="Replay the verdict from the recorded scores; nothing runs.")
+    ] = False,
+    seeds: Annotated[
+        str, typer.Option(metavar="FIRST-LAST", help="Tuning seeds like 100-104; a verdict uses the claim's own.")
+    ] = "",
+    jobs: Annotated[
+        int,
+        typer.Option(metavar=options.NUMBER, help="Independent stages at once, one core each; 0 means all cores."),
+    ] = 0,
     out: options.Out = Path("runs"),
     devices: options.Devices = -1,
     precision: options.Precision = "32",
@@ -32,10 +41,14 @@ def claim(
     json: options.AsJson = False,
 ) -> None:
     """Run a recipe's claim: arms, seeds, controls, a verdict; the recipe's parameters are options here too."""
+    if name.startswith("-"):
+        raise SettingError(f"name the recipe first and its options behind it, as in: claim NAME {name} VALUE.")
     if check:
-        _check(record, name.replace(":", "."), json)
+        _refuse_without_a_run(context)
+        _check(record, name, json)
         return
-    outcome = _run(name, context.args, record, seeds, _Execution(out, jobs, devices, precision, fresh, json))
+    execution = _Execution(out, jobs, devices, precision, fresh, json)
+    outcome = _run(name, context.args, record, seeds, execution)
     if json:
         output.emit_json({**outcome.record, "path": str(outcome.path), "page": str(outcome.page)})
         return
@@ -44,14 +57,29 @@ def claim(
     output.say(f"page: {outcome.page}")
 
 
+def _refuse_without_a_run(context: typer.Context) -> None:
+    """With --check nothing runs, so what shapes a run is refused."""
+    given = [name for name in ("seeds", "jobs", "out", "devices", "precision", "fresh") if _said(context, name)]
+    words = [f"--{given[0]}"] if given else context.args
+    if words:
+        raise SettingError(f"{words[0]} has no effect with --check, which replays a record; leave it out.")
+
+
+def _said(context: typer.Context, name: str) -> bool:
+    source = context.get_parameter_source(name)
+    return source is not None and source.name == "COMMANDLINE"
+
+
 class _Execution:
     """How the arms are executed."""
 
     def __init__(self, out: Path, jobs: int, devices: int, precision: str, fresh: bool, json: bool) -> None:
         from sensorium.engine.machine import num_cores
 
+        if jobs < 0:
+            raise SettingError(f"--jobs is {jobs}; it is a count, or 0 for all cores.")
         self.out, self.jobs, self.fresh = out, jobs or num_cores(), fresh
-        # One thread each: arms run side by side, and one thread gives the same bits on any machine's core count.
+        # One thread each: arms run side by side, and one thread gives the same bits on any number of cores.
         self.machine = options.machine(1, 1, devices, precision, False)
         self.progress = options.progress(json)
 
@@ -66,12 +94,13 @@ class _Execution:
 
 
 def _run(name: str, words: list[str], record: Path, seeds: str, execution: _Execution) -> Outcome:
+    from sensorium.cli.parameters import read_options
     from sensorium.report.verdict import ClaimOptions, run_claim
 
     recipe, wanted, label = _find(name)
     variant = recipe.variant(wanted.variant)
     settings = ClaimOptions(
-        params=variant.read_options(options.pairs(words)),
+        params=read_options(variant, options.pairs(words)),
         seeds=_read_seeds(seeds),
         command=shlex.join(["sensorium", *sys.argv[1:]]),
         paper=recipe.paper(),
@@ -87,10 +116,12 @@ def _run(name: str, words: list[str], record: Path, seeds: str, execution: _Exec
 def _find(name: str) -> tuple[Recipe, Claim, str]:
     """The recipe, its claim (CLAIM, or CLAIMS[second part]) and the name of its files."""
     from sensorium.core.claim import Claim
-    from sensorium.core.errors import unknown
     from sensorium.core.recipe import find
 
-    target, _, second = name.partition(":")
+    # What stands behind the last colon names a claim here, not a variant.
+    target, colon, second = name.rpartition(":")
+    if not colon or second.endswith(".py"):
+        target, second = name, ""
     recipe, _ = find(target)
     module = recipe.module()
     if second:
@@ -108,22 +139,27 @@ def _read_seeds(text: str) -> list[int] | None:
     if not text:
         return None
     first, dash, last = text.partition("-")
-    if not first.isdigit() or (dash and not last.isdigit()):
-        raise SettingError(f"--seeds takes a range like 100-104, not '{text}'.")
+    if not first.isdecimal() or (dash and not last.isdecimal()) or (dash and int(last) < int(first)):
+        raise SettingError(f"--seeds takes one seed or a range like 100-104, not '{text}'.")
     return list(range(int(first), int(last or first) + 1))
 
 
 def _check(folder: Path, name: str, json: bool) -> None:
-    from sensorium.core.errors import InputError
+    """Judge the recorded scores again; exit code 1 when record, registration and claim do not agree."""
+    from dataclasses import asdict
+
     from sensorium.report.judge import check_claim
 
-    path = folder / f"{name}.json"
+    _, wanted, label = _find(name)
+    path = folder / f"{label}.json"
     if not path.is_file():
         raise InputError(f"no record {path}; run 'sensorium claim {name}' first, or say where it lies with --record.")
-    replay = check_claim(path)
+    replay = check_claim(path, wanted)
     if json:
-        output.emit_json(vars(replay) if hasattr(replay, "__dict__") else replay)
+        output.emit_json(asdict(replay))
     else:
-        output.say(str(getattr(replay, "words", replay)))
-    if not getattr(replay, "agrees", True):
+        output.say(f"{replay.verdict}: {replay.words}")
+        for problem in replay.problems:
+            output.say(f"problem: {problem}")
+    if not replay.agrees:
         raise typer.Exit(1)

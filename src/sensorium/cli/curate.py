@@ -39,7 +39,9 @@ def curate(
         output.emit_json({"path": str(result.path), "page": str(result.page), "metrics": result.metrics})
         return
     counts = {key: f"{value:,.0f}" for key, value in result.metrics.items()}
-    output.say(f"{counts['rows_in']} rows in = {counts['rows_out']} out + {counts['dropped']} dropped + {counts['rejected']} rejected")
+    output.say(
+        f"{counts['rows_in']} rows in = {counts['rows_out']} out + {counts['dropped']} dropped + {counts['rejected']} rejected"
+    )
     output.say(f"rows: {result.path / 'rows'}")
     output.say(f"page: {result.page}")
 
@@ -55,8 +57,12 @@ def _stage(
     from sensorium.data.shards import Ids
     from sensorium.data.sources import parse_pool
 
-    source = parse_pool(pool, columns=read_value(dict[str, str], columns, "--columns"), ids=read_value(Ids, ids, "--ids"))
-    vocabulary = WordNetEntries(name="metadata") if concepts == "wordnet" else EntriesFile(name="metadata", path=concepts)
+    source = parse_pool(
+        pool, columns=read_value(dict[str, str], columns, "--columns"), ids=read_value(Ids, ids, "--ids")
+    )
+    vocabulary = (
+        WordNetEntries(name="metadata") if concepts == "wordnet" else EntriesFile(name="metadata", path=concepts)
+    )
     match = Match(vocabulary=vocabulary, semantics=semantics)  # type: ignore[arg-type]  (Match names what is allowed)
     steps = (match, Balance(seed=seed, **threshold)) if threshold else (match,)
     return Curate(name="curated", pool=source, steps=steps)
@@ -76,5 +82,5 @@ def _threshold(t: str, size: str, tail_share: str, match_only: bool) -> dict[str
             f"say one of --t, --size and --tail-share (or --match-only), not {' and '.join(named) or 'none of them'}."
         )
     if named[0] == "--tail-share":
-        return {"tail_share": read_value(float, tail_share, "--tail-share")}
+        return {"tail": read_value(float, tail_share, "--tail-share")}
     return {named[0][2:]: read_value(int, given[named[0]], named[0])}

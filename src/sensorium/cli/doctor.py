@@ -38,7 +38,11 @@ def _machine(store: Path) -> list[dict[str, str]]:
     free = shutil.disk_usage(place).free / 2**30
     note = "low: a run may stop when the disk is full" if free < 5 else ""
     return [
-        {"what": "machine", "state": f"{about['cores']} cores, {about['memory_gib']} GiB", "note": str(about["processor"])},
+        {
+            "what": "machine",
+            "state": f"{about['cores']} cores, {about['memory_gib']} GiB",
+            "note": str(about["processor"]),
+        },
         {"what": "disk", "state": f"{free:.1f} GiB free", "note": note},
     ]
 
@@ -66,7 +70,11 @@ def _pocket() -> dict[str, str]:
 
     found = models_list()
     here = sum(bool(row.get("installed")) for row in found)
-    return {"what": "pocket models", "state": f"{here} of {len(found)} installed", "note": "see 'sensorium models list'"}
+    return {
+        "what": "pocket models",
+        "state": f"{here} of {len(found)} installed",
+        "note": "see 'sensorium models list'",
+    }
 
 
 def _store(store: Path) -> dict[str, str]:

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Mapping
 from pathlib import Path
 from typing import TYPE_CHECKING, Annotated, Any
 
@@ -11,6 +12,7 @@ from sensorium.cli import options, output
 
 if TYPE_CHECKING:
     from sensorium.core.execute import Plan
+    from sensorium.core.recipe import Variant
     from sensorium.core.stage import Stage
 
 Name = Annotated[str, typer.Argument(help="A recipe: name, name:variant, ./file.py:variant or package.module:variant.")]
@@ -26,67 +28,76 @@ def run(
     precision: options.Precision = "32",
     compile: options.Compile = False,
     fresh: options.Fresh = False,
-    dry_run: Annotated[bool, typer.Option("--dry-run", help="Say what would run and stop.")] = False,
+    dry_run: Annotated[bool, typer.Option("--dry-run", help="Say what would run, and stop.")] = False,
     json: options.AsJson = False,
 ) -> None:
-    """Run a recipe; its parameters are options: `sensorium run metaclip --pool 'my/*.parquet' --t 20000`."""
+    """Run a recipe and write its page; its parameters are options.
+
+    As in: sensorium run metaclip --pool 'my/*.parquet' --t 20000
+    """
     from sensorium.api import finish
     from sensorium.core.execute import Plan
     from sensorium.core.store import Store
 
-    last, label = build(name, context.args)
     machine = options.machine(workers, threads, devices, precision, compile)
+    variant, last = build(name, context.args)
+    options.refuse_unused(name, last, threads=threads, devices=devices, precision=precision, compile=compile)
     plan = Plan((last,), Store(out), machine, "none" if fresh else "any")
     if dry_run:
         _print_plan(plan, json)
         return
-    result = finish(plan, label, options.progress(json))
+    result = finish(plan, f"{variant.recipe.name}/{variant.name}", options.progress(json))
     if json:
-        output.emit_json(
-            {"path": str(result.path), "page": str(result.page), "metrics": result.metrics, "done": result.done.content}
-        )
+        found = {"path": str(result.path), "page": str(result.page), "metrics": result.metrics}
+        output.emit_json({**found, "done": result.done.content})
         return
-    for key, value in result.metrics.items():
-        output.say(f"{key}: {value:,.4g}" if isinstance(value, float) else f"{key}: {value}")
+    _print_metrics(result.metrics)
     output.say(f"page: {result.page}")
 
 
 def show(context: typer.Context, name: Name, json: options.AsJson = False) -> None:
-    """Print a recipe's card, its parameters and its stages with what each consumes and gives; nothing runs."""
+    """Print a recipe's card, its options and its stages with what each consumes and gives; nothing runs."""
+    from sensorium.cli.parameters import parameters
     from sensorium.core.picture import picture, rows
-    from sensorium.core.recipe import find
 
-    recipe, variant = find(name)
-    last, _ = build(name, context.args)
-    parameters = {key: _parameter(value) for key, value in recipe.variant(variant).parameters().items()}
-    if json:
-        output.emit_json({"paper": recipe.paper(), "parameters": parameters, "stages": rows(last)})
-        return
+    variant, last = build(name, context.args)
+    recipe, known = variant.recipe, parameters(variant)
     paper = recipe.paper()
-    output.say(f"{recipe.name}: {paper.get('title')} ({paper.get('year')})")
-    output.say(f"{paper.get('says', '')}")
-    for column, need in dict(paper.get("needs", {})).items():
-        output.say(f"  needs {column}: {need}")
-    output.say("parameters: " + ", ".join(f"--{key.replace('_', '-')} {text}" for key, text in parameters.items()))
-    output.say(picture(last))
+    if json:
+        settings = {row.option[2:].replace("-", "_"): row.as_json() for row in known}
+        about = {"recipe": recipe.name, "variant": variant.name, "variants": recipe.variants()}
+        output.emit_json({**about, "paper": paper, "parameters": settings, "stages": rows(last)})
+        return
+    output.paragraph(f"{recipe.name}: {paper.get('title')} ({paper.get('year')})")
+    if paper.get("says"):
+        output.paragraph(str(paper["says"]))
+    _print_section("columns it needs", [(key, str(text)) for key, text in dict(paper.get("needs", {})).items()])
+    _print_section("variants", [("", ", ".join(recipe.variants()))])
+    _print_section(f"options of {recipe.name}:{variant.name}", [(row.term(), row.text()) for row in known])
+    output.say("\nstages")
+    for line in picture(last).splitlines():
+        output.paragraph(line, indent=" " * 5)
 
 
-def build(name: str, words: list[str]) -> tuple[Stage, str]:
-    """The graph of a recipe with its options, and its label `recipe/variant`."""
-    from sensorium.core.recipe import find
+def build(name: str, words: list[str]) -> tuple[Variant, Stage]:
+    """The variant of a recipe, and the graph it builds with the options in `words`."""
+    from sensorium.cli.parameters import find_variant, read_options
 
-    recipe, variant_name = find(name)
-    variant = recipe.variant(variant_name)
-    arguments = variant.read_options(options.pairs(words))
-    return variant.build(**arguments), f"{recipe.name}/{variant_name}"
+    variant = find_variant(name)
+    return variant, variant.build(**read_options(variant, options.pairs(words)))
 
 
-def _parameter(parameter: Any) -> str:
-    from sensorium.core.stage import plain
+def _print_section(title: str, pairs: list[tuple[str, str]]) -> None:
+    if pairs:
+        output.say(f"\n{title}")
+        output.definitions(pairs)
 
-    if parameter.default is parameter.empty:
-        return "(required)"
-    return f"({plain(parameter.default)})"
+
+def _print_metrics(metrics: Mapping[str, Any]) -> None:
+    column = max((len(key) for key in metrics), default=0)
+    for key, value in metrics.items():
+        shown = f"{value:,.4g}" if isinstance(value, float) else f"{value:,}"
+        output.say(f"{key.ljust(column)}  {shown}")
 
 
 def _print_plan(plan: Plan, json: bool) -> None:
@@ -94,8 +105,12 @@ def _print_plan(plan: Plan, json: bool) -> None:
 
     waiting = {id(stage) for stage in plan.waiting()}
     lines = [
-        {"stage": row["name"], "gives": row["gives"], "state": "runs" if id(stage) in waiting else "kept",
-         "folder": str(plan.folder(stage))}
+        {
+            "stage": row["name"],
+            "gives": row["gives"],
+            "state": "runs" if id(stage) in waiting else "kept",
+            "folder": str(plan.folder(stage)),
+        }
         for stage, row in zip(plan.order, rows(plan.last[0]), strict=True)
     ]
     if json:

@@ -201,22 +201,26 @@ def _read_union(members: tuple[Any, ...], text: str, option: str) -> Any:
             return read_value(member, text, option)
         except SettingError:
             continue
-    allowed = [_allowed(member) for member in real]
-    near = nearest(text, (name for names in allowed for name in names.split(" or ")))
+    takes = [allowed(member) for member in real]
+    near = nearest(text, (name for names in takes for name in names.split(" or ")))
     hint = f"; did you mean '{near}'?" if near else "."
-    raise SettingError(f"{option} takes {' or '.join(allowed)}, not '{text}'{hint}")
+    raise SettingError(f"{option} takes {' or '.join(takes)}, not '{text}'{hint}")
 
 
-def _allowed(annotation: Any) -> str:
-    """What a type takes, in words."""
+def allowed(annotation: Any) -> str:
+    """What a type takes on the command line, in words."""
     origin, inner = typing.get_origin(annotation), typing.get_args(annotation)
     if origin is typing.Annotated:
         parsers = [extra.what for extra in inner[1:] if isinstance(extra, Parser)]
-        return parsers[0] if parsers else _allowed(inner[0])
+        return parsers[0] if parsers else allowed(inner[0])
+    if origin in (typing.Union, types.UnionType):
+        return " or ".join(allowed(member) for member in inner if member is not type(None))
     if origin is Literal:
         return " or ".join(str(choice) for choice in inner)
     if origin is tuple:
-        return "several of these with commas: " + _allowed(inner[0])
+        return "several of these with commas: " + allowed(inner[0])
+    if isinstance(origin, type) and issubclass(origin, Mapping):
+        return "pairs like text=caption"
     words = {int: "a whole number", float: "a number", bool: "yes or no", str: "a text", Path: "a path"}
     return words.get(annotation) or str(getattr(annotation, "__name__", annotation))
 

@@ -58,7 +58,9 @@ class Account:
                     if by == number:
                         reasons[reason] = reasons.get(reason, 0) + count
             gone = sum(reasons.values())
-            found.append({"step": _name(step), "rows_in": left, "rows_out": left - gone, "dropped": reasons})
+            found.append(
+                {"step": describe(step), "rows_in": left, "rows_out": left - gone, "dropped": reasons}
+            )
             left -= gone
         return found
 
@@ -97,7 +99,7 @@ class Account:
         steps = []
         for number, step in enumerate(self.steps):
             facts = step.card(self.states.get(number)) if callable(getattr(step, "card", None)) else {}
-            steps.append({"step": _name(step), "settings": _settings(step), **facts})
+            steps.append({"step": describe(step), "settings": _settings(step), **facts})
         rows = self.rows()
         return {
             "about": "how this pool was curated",
@@ -111,17 +113,12 @@ class Account:
         seconds: dict[str, float] = {}
         for one in passes:
             for number, value in one["seconds"].items():
-                name = f"{int(number)} {_name(self.steps[int(number)])}"
+                name = f"{int(number)} {describe(self.steps[int(number)])}"
                 seconds[name] = round(seconds.get(name, 0.0) + value, 4)
         return {
             "seconds_per_step": seconds,
             "passes": [{key: one[key] for key in ("pass", "rows") if key in one} for one in passes],
         }
-
-
-def _name(step: Any) -> str:
-    # A bound step runs in the place of the one the user wrote.
-    return describe(step).lstrip("_").removeprefix("Bound").removesuffix("Drawn")
 
 
 def _settings(step: Any) -> dict[str, Any]:

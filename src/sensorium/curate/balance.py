@@ -163,6 +163,7 @@ class Balance:
             "rows": state["rows"],
             "matched_rows": state["matched"],
             "matches": int(counts.sum()),
+            "matches_per_row": int(counts.sum()) / state["matched"],
             "expected_rows": tally["expected"] / _UNIT,
             "expected_deviation": (tally["variance"] / _UNIT) ** 0.5,
             "kept_rows": tally["kept"],
@@ -184,6 +185,7 @@ class _BalanceDrawn(Balance):
     """Counts are over all texts of all images; only the drawn text of an image can be kept."""
 
     columns: ClassVar[tuple[str, ...]] = ("matches", "drawn")
+    stands_for: ClassVar[str] = "Balance"
 
     def _eligible(self, table: pa.Table, matches: pa.ListArray) -> np.ndarray:
         drawn = one_array(table["drawn"]).to_numpy(zero_copy_only=False).astype(bool)

@@ -177,11 +177,10 @@ class _Work:
         return results
 
     def _working_on(self, worker: Any) -> list[str]:
-        names = [describe(op.step) for op in worker.ops]
-        closing = getattr(worker, "fold", None) or getattr(worker, "gather", None)
-        return names + (
-            [describe(self.steps[worker.number])] if getattr(worker, "number", -1) >= 0 else []
-        ) * bool(closing)
+        closing = worker.gather if isinstance(worker, Scatter) else None
+        if isinstance(worker, Measure) and worker.fold is not None:
+            closing = self.steps[worker.number]
+        return [describe(step) for step in (*(op.step for op in worker.ops), closing) if step is not None]
 
     def _columns(self, users: Sequence[Any]) -> tuple[str, ...]:
         """Columns of the pool that a pass must read.
@@ -278,10 +277,6 @@ class _Work:
 def _light(kind: pa.DataType) -> bool:
     """Whether values hold text, which can be invalid, and no media."""
     inner = [kind.field(number).type for number in range(kind.num_fields)]
-    if (
-        pa.types.is_binary(kind)
-        or pa.types.is_large_binary(kind)
-        or any(pa.types.is_binary(one) for one in inner)
-    ):
+    if any(pa.types.is_binary(one) for one in (kind, *inner)):
         return False
     return bool(pa.types.is_string(kind)) or any(_light(one) for one in inner)

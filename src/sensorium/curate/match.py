@@ -77,6 +77,7 @@ class BoundMatch:
 
     adds: ClassVar[tuple[str, ...]] = ("matches",)
     needs_rows: ClassVar[bool] = True
+    stands_for: ClassVar[str] = "Match"
 
     @property
     def columns(self) -> tuple[str, ...]:

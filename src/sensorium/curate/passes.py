@@ -23,6 +23,7 @@ from sensorium.curate.side import Rows, Stream, first_rows, later_rows
 from sensorium.curate.states import add_up, read_state, write_state
 from sensorium.curate.steps import DROPPED, Fold, Gather, checked
 from sensorium.curate.vocabulary import one_array
+from sensorium.curate.whole import whole
 from sensorium.data.chance import hash_ids
 from sensorium.data.shards import Shard
 
@@ -297,7 +298,7 @@ class Write(Pass):
         seen, report = Seen(), _Report()
         sums: dict[int, list[Any]] = {number: [] for number, _ in self.tallies}
         with Stream() as stream:
-            for rows, rejected in self.rows(item, seen):
+            for rows, rejected in self._whole(item, seen):
                 report.add(rows, rejected)
                 kept = rows.table.filter(pa.array(rows.alive))
                 stream.rows(self.out / "rows" / f"{item.file}.parquet", kept)
@@ -310,6 +311,20 @@ class Write(Pass):
         for number, states in sums.items():
             write_state(self.work / f"tally-{number}" / f"{item.file}.npz", add_up(states))
         return {**vars(seen), **vars(report), "columns": {item.name: str(item.type) for item in kept.schema}}
+
+    def _whole(self, item: Item, seen: Seen) -> Iterator[tuple[Rows, pa.Table | None]]:
+        """The rows with their media inside; those whose file cannot be read count as refused by the pool."""
+        for rows, rejected in self.rows(item, seen):
+            for part, unreadable in whole(rows, item.shard):
+                seen.rows -= unreadable.num_rows
+                seen.alive -= unreadable.num_rows
+                seen.refused += unreadable.num_rows
+                yield part, rejected if unreadable.num_rows == 0 else _together(rejected, unreadable)
+                rejected = None  # once, not with every part
+
+
+def _together(first: pa.Table | None, second: pa.Table) -> pa.Table:
+    return second if first is None else pa.concat_tables([first, second])
 
 
 @dataclass

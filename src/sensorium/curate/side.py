@@ -71,6 +71,19 @@ class Rows:
             self.reason = pc.if_else(gone, reasons, self.reason)
             self.by = np.where(gone.to_numpy(zero_copy_only=False), np.int16(number), self.by)
 
+    def only(self, wanted: pa.Array) -> Rows:
+        """These rows alone, by a mask."""
+        mask = wanted.to_numpy(zero_copy_only=False)
+        reason, by = self.reason.filter(wanted), self.by[mask]
+        return Rows(self.table.filter(wanted), self.place[mask], reason, by, self.added)
+
+    def slices(self, rows: int) -> Iterator[Rows]:
+        """The same rows, at most so many at a time; at least one slice."""
+        for first in range(0, max(1, len(self.by)), rows):
+            last = first + rows
+            table, reason = self.table.slice(first, rows), self.reason.slice(first, rows)
+            yield Rows(table, self.place[first:last], reason, self.by[first:last], self.added)
+
     def side(self) -> pa.Table:
         """What goes into the side file."""
         table = self.table.select(["id", *self.added])

@@ -22,9 +22,8 @@ def write_state(path: Path, state: State) -> None:
     """Write a state to one file; nothing in it is ever executed when it is read."""
     arrays = {name: value for name, value in state.items() if isinstance(value, np.ndarray)}
     try:
-        plain = json.dumps(
-            {name: value for name, value in state.items() if name not in arrays}, sort_keys=True
-        )
+        rest = {name: value for name, value in state.items() if name not in arrays}
+        plain = json.dumps(rest, sort_keys=True, default=_scalar)
     except TypeError as error:
         raise StageFailedError(f"a fold's state must hold numpy arrays and plain values: {error}.") from error
     wrong = next((name for name, value in arrays.items() if value.dtype.hasobject), None)
@@ -57,8 +56,14 @@ def add_up(states: Sequence[State]) -> dict[str, Any]:
     return total
 
 
+def _scalar(value: Any) -> Any:
+    if isinstance(value, np.generic):
+        return value.item()
+    raise TypeError(f"it holds a {type(value).__name__}")
+
+
 def _sum(one: Any, other: Any) -> Any:
-    if not isinstance(one, np.ndarray):
+    if not isinstance(one, np.ndarray) or one.shape == other.shape:
         return one + other
     long, short = (one, other) if len(one) >= len(other) else (other, one)
     filled = long.copy()

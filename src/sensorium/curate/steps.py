@@ -25,7 +25,6 @@ from __future__ import annotations
 import dataclasses
 import inspect
 from collections.abc import Iterator, Mapping, Sequence
-from pathlib import Path
 from typing import Any, Literal, Protocol, TypeAlias, runtime_checkable
 
 import numpy as np
@@ -176,7 +175,7 @@ def checked(step: Any, given: pa.Table, returned: Any) -> pa.Table:
     Raises:
         StageFailedError: rows were added, lost or reordered, or a declared column is missing.
     """
-    name = type(step).__name__
+    name = describe(step)
     if not isinstance(returned, pa.Table):
         raise StageFailedError(f"the step {name} returned {type(returned).__name__}, not a pyarrow.Table.")
     if returned.num_rows != given.num_rows:
@@ -211,12 +210,5 @@ def reason_where(gone: np.ndarray, reason: str, others: pa.Array | None = None) 
 
 
 def describe(step: Any) -> str:
-    """A step's name for people."""
-    return type(step).__name__
-
-
-class Publishes(Protocol):
-    """The optional last word of a step; see the module."""
-
-    def publish(self, out: Path, state: State | None, tally: State) -> Mapping[str, Any]:
-        """Write small files into `out` and return figures for the page."""
+    """A step's name for people: its class, or the class it stands for."""
+    return str(getattr(step, "stands_for", type(step).__name__))

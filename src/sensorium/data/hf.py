@@ -72,6 +72,10 @@ def _survey(file: Location, stem: str) -> Survey:
         )
     with _reader(file) as reader:
         schema = reader.schema.remove_metadata()
+        try:
+            str(schema)
+        except UnicodeDecodeError as error:
+            raise InputError(f"{file.uri} is not a readable Arrow file: a name is not UTF-8.") from error
     num_rows = sum(len(batch) for batch in _batches(file)) if file.local else None
     return Survey(file.name, (ArrowPart(file, stem, num_rows),), schema)
 
@@ -86,12 +90,23 @@ def _slices(table: pa.Table, rows: int) -> Iterator[pa.Table]:
 def _batches(file: Location) -> Iterator[pa.RecordBatch]:
     with _reader(file) as reader:
         try:
-            if isinstance(reader, pa.RecordBatchFileReader):
-                yield from (reader.get_batch(number) for number in range(reader.num_record_batches))
-            else:
-                yield from reader
+            numbered = isinstance(reader, pa.RecordBatchFileReader)
+            found = (reader.get_batch(n) for n in range(reader.num_record_batches)) if numbered else reader
+            for batch in found:
+                for column in batch.columns:
+                    _check(column)
+                yield batch
         except (pa.ArrowException, OSError) as error:
             raise InputError(f"{file.uri} is damaged: {_brief(error)}.") from error
+
+
+def _check(column: pa.Array) -> None:
+    """Raise ArrowInvalid where offsets point outside their buffers: Arrow trusts them, and would crash."""
+    try:
+        column.validate(full=True)
+    except pa.ArrowInvalid as error:
+        if "UTF8" not in str(error):  # invalid text is rejected by row, later
+            raise
 
 
 @contextmanager

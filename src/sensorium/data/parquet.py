@@ -60,7 +60,7 @@ class ParquetPart:
                     table = pa.Table.from_batches([batch]).select(names)
                     yield Raw(table, first=first)
                     first += len(batch)
-        except (pa.ArrowException, OSError) as error:
+        except (pa.ArrowException, OSError, UnicodeDecodeError) as error:
             raise InputError(f"{self.file.uri} is damaged near row {first}: {_brief(error)}.") from error
 
     def _bare(self, rows: int) -> Iterator[Raw]:
@@ -88,7 +88,8 @@ def _survey(file: Location, stem: str) -> Survey:
     try:
         with _open(file) as opened:
             metadata, schema = opened.metadata, opened.schema_arrow.remove_metadata()
-    except (pa.ArrowException, OSError) as error:
+            str(schema)  # a damaged name is not UTF-8
+    except (pa.ArrowException, OSError, UnicodeDecodeError) as error:
         raise InputError(f"{file.uri} is not a readable Parquet file: {_brief(error)}.") from error
     cuts = _cuts([metadata.row_group(group).total_byte_size for group in range(metadata.num_row_groups)])
     counts = [metadata.row_group(group).num_rows for group in range(metadata.num_row_groups)]
@@ -112,15 +113,20 @@ def _cuts(sizes: Sequence[int]) -> list[tuple[int, int]]:
 
 def _batch_rows(metadata: pq.FileMetaData, groups: range, names: Sequence[str], rows: int) -> int:
     """So many rows that a batch of these columns stays near PIECE_BYTES, at least 1."""
-    widest = 1.0
+    fewest = rows
     for number in groups:
         group = metadata.row_group(number)
-        columns = (group.column(position) for position in range(group.num_columns))
-        held = sum(
-            one.total_uncompressed_size for one in columns if one.path_in_schema.startswith(tuple(names))
-        )
-        widest = max(widest, held / max(1, group.num_rows))
-    return max(1, min(rows, int(PIECE_BYTES / widest)))
+        width = group.total_byte_size / max(1, group.num_rows)
+        if rows * width > PIECE_BYTES:
+            columns = (group.column(position) for position in range(group.num_columns))
+            held = (one.total_uncompressed_size for one in columns if _is_of(one.path_in_schema, names))
+            width = sum(held) / max(1, group.num_rows)
+        fewest = min(fewest, int(PIECE_BYTES / max(1.0, width)))
+    return max(1, fewest)
+
+
+def _is_of(path: str, names: Sequence[str]) -> bool:
+    return path in names or any(path.startswith(f"{name}.") for name in names)
 
 
 @contextmanager

@@ -61,6 +61,8 @@ def decode_image(
         try:
             image.load()
             plain = _rgb(image)
+        except BrokenMediaError:
+            raise
         except MemoryError as error:
             raise BrokenMediaError("too large") from error
         except _BROKEN as error:

@@ -19,7 +19,7 @@ from sensorium.data.schema import MEDIA, check_types, is_media, no_column
 
 Ids = Literal["given", "shard", "content"]
 ROWS = 65536
-PIECE_BYTES = 32 << 20
+PIECE_BYTES = 16 << 20
 """A piece holds at most this many bytes where the format can tell, or one row."""
 
 MEDIA_TYPE = pa.struct([("bytes", pa.binary()), ("path", pa.string())])
@@ -271,7 +271,7 @@ class Shard:
             absent = pa.nulls(table.num_rows, pa.string())
             columns["id"] = table[self.layout.given] if self.layout.given in table.column_names else absent
         if not columns:
-            columns["id"] = pa.nulls(table.num_rows, pa.string())
+            columns[""] = pa.nulls(table.num_rows)  # keeps the number of rows
         return pa.table(columns)
 
     def _prefix(self) -> str:

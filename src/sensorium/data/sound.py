@@ -73,7 +73,7 @@ def resample(samples: np.ndarray, rate: int, to: int) -> np.ndarray:
 def _read(content: bytes, max_seconds: float) -> tuple[np.ndarray, int]:
     content = _honest_wav(content)
     try:
-        with soundfile.SoundFile(_Content(content)) as file:
+        with _Stream(_Content(content)) as file:
             rate, stated = file.samplerate, file.frames
             if rate not in _RATES:
                 raise BrokenMediaError("absurd rate")
@@ -91,6 +91,13 @@ class _Content(io.BytesIO):
     def seek(self, offset: int, whence: int = io.SEEK_SET, /) -> int:
         start = {io.SEEK_SET: 0, io.SEEK_CUR: self.tell(), io.SEEK_END: len(self.getbuffer())}[whence]
         return super().seek(max(0, start + offset))
+
+
+class _Stream(soundfile.SoundFile):  # type: ignore[misc]
+    """A sound that is read on to its end; to seek in it would believe the number of frames in its header."""
+
+    def seekable(self) -> bool:
+        return False
 
 
 def _mono(file: soundfile.SoundFile, limit: int) -> np.ndarray:

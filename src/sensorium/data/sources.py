@@ -12,16 +12,17 @@ follow the content.
 from __future__ import annotations
 
 import dataclasses
-import importlib
 import os
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field
 from typing import Annotated, Any, get_args
 
+import pyarrow as pa
+
 from sensorium.core.errors import InputError, SettingError, listing, nearest, unknown
 from sensorium.core.recipe import Parser
 from sensorium.core.stage import Here, Stage
-from sensorium.data import folders, hf, jsonl, parquet, webdataset
+from sensorium.data import catalog, folders, hf, jsonl, parquet, webdataset
 from sensorium.data.ids import number_occurrences, repeated_ids
 from sensorium.data.kinds import MEDIA_SUFFIXES
 from sensorium.data.locations import content_identity, locate
@@ -65,7 +66,7 @@ class Files:
         columns: our name -> name in the files, {"text": "caption"}; all other columns keep their names.
         ids: "given": the column `id` (content where there is none); "shard": "<file>/<id>", for ids that are
             unique in a file only; "content": a hash of the `key` columns, or of all but `id`. Equal rows get
-            `.1`, `.2`, ...
+            `.1`, `.2`, ... Where there is a column `id`, rows without a value in it are rejected.
         key: columns (our names) whose content makes an id; fewer columns are faster to hash.
     """
 
@@ -144,32 +145,11 @@ class Files:
         """Names, types and ids that all shards share."""
         pool = self.label()
         unified, _ = unify(pool, [(survey.file, survey.schema) for survey in surveys])
-        for ours, theirs in self.columns.items():
-            if theirs not in unified.names:
-                near = nearest(theirs, unified.names)
-                hint = f" Did you mean columns {ours}={near}?" if near else ""
-                raise InputError(
-                    f"pool {pool} has no column '{theirs}' (columns {ours}={theirs}); "
-                    f"it has: {listing(unified.names)}.{hint}"
-                )
-        mapped = set(self.columns.values())
-        kept = {name: name for name in unified.names if name not in mapped and name not in self.columns}
-        theirs_of = {
-            **{
-                ours: theirs
-                for theirs in unified.names
-                for ours, named in self.columns.items()
-                if named == theirs
-            },
-            **kept,
-        }
-        order = {name: position for position, name in enumerate(unified.names)}
-        names = sorted((name for name in theirs_of if name != "id"), key=lambda name: order[theirs_of[name]])
+        theirs_of = self._renamed(unified.names)
+        names = [name for name in theirs_of if name != "id"]
         given = theirs_of.get("id")
         layout_ids = self._ids(given, names, pool)
-        schema = (
-            unified.empty_table().select([theirs_of[name] for name in names]).rename_columns(names).schema
-        )
+        schema = pa.schema([pa.field(name, unified.field(theirs_of[name]).type) for name in names])
         named = (chosen.kind == "webdataset" or chosen.kind in MEDIA_SUFFIXES) and "id" not in self.columns
         return Layout(
             pool=pool,
@@ -181,6 +161,23 @@ class Files:
             unique=named or chosen.finished or layout_ids == "content",
             prefixed=layout_ids == "shard" and not named,
         )
+
+    def _renamed(self, names: Sequence[str]) -> dict[str, str]:
+        """Our name -> theirs for every column, in the order of theirs."""
+        for ours, theirs in self.columns.items():
+            if theirs not in names:
+                near = nearest(theirs, names)
+                hint = f" Did you mean columns {ours}={near}?" if near else ""
+                raise InputError(
+                    f"pool {self.label()} has no column '{theirs}' (columns {ours}={theirs}); "
+                    f"it has: {listing(names)}.{hint}"
+                )
+        ours_of: dict[str, list[str]] = {}
+        for ours, theirs in self.columns.items():
+            ours_of.setdefault(theirs, []).append(ours)
+        # A name of theirs that is one of ours for another column is hidden by it.
+        kept = [name for name in names if name in ours_of or name not in self.columns]
+        return {ours: theirs for theirs in kept for ours in ours_of.get(theirs, [theirs])}
 
     def _ids(self, given: str | None, names: Sequence[str], pool: str) -> Ids:
         for name in self.key:
@@ -219,25 +216,29 @@ def parse_pool(
         InputError: nothing has that name; the nearest one is named.
     """
     wanted: dict[str, Any] = {"columns": dict(columns or {}), "ids": ids, "key": tuple(key)}
-    catalog = _catalog()
-    if not os.path.exists(text) and catalog is not None and (named := catalog.find(text)) is not None:
+    if not os.path.exists(text) and (named := catalog.find(text)) is not None:
         changed = {name: value for name, value in wanted.items() if value and value != "given"}
-        found: Files = dataclasses.replace(named, **changed) if changed else named
-        return found
+        return dataclasses.replace(named, **changed) if changed else named
     try:
         locate(text)
     except InputError as error:
-        near = nearest(text, catalog.names()) if catalog is not None else None
-        if near is None or "/" in text:
-            raise
-        raise InputError(
-            f"there is no file, folder or catalogue set {text}; did you mean the set '{near}'?"
-        ) from error
+        raise _not_found(text, error) from error
     return Files(text, **wanted)
 
 
+def _not_found(text: str, error: InputError) -> InputError:
+    if text in catalog.names():
+        return catalog.missing(text)
+    near = None if "/" in text else nearest(text, catalog.names())
+    return (
+        error
+        if near is None
+        else InputError(f"there is no file, folder or set {text}; did you mean the set '{near}'?")
+    )
+
+
 Pool = Annotated[Stage | Files, Parser(parse_pool, "a pool")]
-"""What recipes take as a pool: a stage that gives one, or files; on the command line, what `parse_pool` reads."""
+"""What recipes take: a stage that gives a pool, or files; on the command line, what `parse_pool` reads."""
 
 
 def with_columns(pool: Stage | Files, columns: Mapping[str, str]) -> Stage | Files:
@@ -251,15 +252,6 @@ def with_columns(pool: Stage | Files, columns: Mapping[str, str]) -> Stage | Fil
     if isinstance(pool, Stage):
         raise SettingError(f"columns are for files; {pool.label()} is a stage and names its columns itself.")
     return dataclasses.replace(pool, columns={**pool.columns, **columns})
-
-
-def _catalog() -> Any:
-    try:
-        return importlib.import_module("sensorium.data.catalog")
-    except ModuleNotFoundError as error:
-        if error.name != "sensorium.data.catalog":
-            raise
-        return None
 
 
 def open_pool(pool: Pool, here: Here | None = None) -> list[Shard]:
@@ -277,19 +269,20 @@ def open_pool(pool: Pool, here: Here | None = None) -> list[Shard]:
             raise TypeError("the pool is a stage; open_pool needs `here` to find its folder")
         return Files(str(here.path(pool) / "rows")).shards()
     shards = pool.shards()
-    repeated = repeated_ids(shards, limit=20) if shards and not shards[0].layout.unique else []
-    if repeated:
-        name, first, other = repeated[0]
-        where = f"in {first} and in {other}" if first != other else f"twice in {first}"
-        more = (
-            f" ({'at least ' if len(repeated) == 20 else ''}{len(repeated)} ids repeat)"
-            if len(repeated) > 1
-            else ""
-        )
-        hint = (
-            "ids='content'"
-            if first == other or pool.ids == "shard"
-            else "ids='shard', which puts the shard's name before them"
-        )
-        raise InputError(f"ids of pool {pool.label()} repeat: '{name}' is {where}{more}. Use {hint}.")
+    if shards and not shards[0].layout.unique:
+        _refuse_repeated(pool, repeated_ids(shards, limit=20))
     return shards
+
+
+def _refuse_repeated(pool: Files, repeated: list[tuple[str, str, str]]) -> None:
+    if not repeated:
+        return
+    name, first, other = repeated[0]
+    where = f"in {first} and in {other}" if first != other else f"twice in {first}"
+    many = (
+        f" ({'at least ' if len(repeated) == 20 else ''}{len(repeated)} ids repeat)" if repeated[1:] else ""
+    )
+    hint = "ids='shard', which puts the shard's name before them"
+    if first == other or pool.ids == "shard":
+        hint = "ids='content', which makes ids from the content"
+    raise InputError(f"ids of pool {pool.label()} repeat: '{name}' is {where}{many}. Use {hint}.")

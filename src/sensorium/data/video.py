@@ -81,8 +81,10 @@ def decode_video(
         if not container.streams.video:
             raise BrokenMediaError("not a video")
         stream = container.streams.video[0]
+        # A stream whose codec is unknown lacks these attributes.
+        usable = getattr(stream, "height", 0) and getattr(stream, "width", 0)
         wanted = fps or float(stream.average_rate or stream.guessed_rate or 0)
-        if not 0 < wanted <= 1000:
+        if not usable or not 0 < wanted <= 1000:
             raise BrokenMediaError("broken video")
         frames = _frames(container, stream, wanted, size, max_seconds)
         has_sound = bool(container.streams.audio)
@@ -101,7 +103,7 @@ def read_sound(content: bytes, *, max_seconds: float) -> tuple[np.ndarray, int]:
         if not container.streams.audio:
             raise BrokenMediaError("not a sound")
         stream = container.streams.audio[0]
-        rate, count = int(stream.rate or 0), 0
+        rate, count = int(getattr(stream, "rate", 0) or 0), 0
         if not 1000 <= rate <= 768_000:
             raise BrokenMediaError("absurd rate")
         resampler = av.AudioResampler(format="fltp", rate=rate)

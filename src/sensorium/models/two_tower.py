@@ -79,7 +79,7 @@ class TwoTower(nn.Module):
         self.logit_scale = nn.Parameter(torch.tensor(math.log(config.scale)))
         self._autocast: Callable[[], Any] | None = None
 
-    # ------------------------------------------------------------------------------------------------- for
+    # --- for
     # training
 
     def encode_images(self, pixels: Tensor) -> Tensor:
@@ -91,8 +91,7 @@ class TwoTower(nn.Module):
         """Unit vectors (B, D) of word buckets (B, L), 0 where there is no word."""
         return normalised(self.text(self.words(words)))
 
-    # ------------------------------------------------------------------------------------------------------
-    # for use
+    # --- for use
 
     @property
     def device(self) -> torch.device:
@@ -135,8 +134,7 @@ class TwoTower(nn.Module):
     def _context(self) -> Any:
         return self._autocast() if self._autocast else torch.autocast(self.device.type, enabled=False)
 
-    # -------------------------------------------------------------------------------------------------------
-    # folders
+    # --- folders
 
     def save(self, folder: Path, card: Card | None = None) -> None:
         """Write config.json (every setting), model.safetensors and card.json."""

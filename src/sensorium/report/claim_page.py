@@ -76,7 +76,12 @@ def _last_stages(record: Mapping[str, Any]) -> dict[str, str]:
 def _shown_order(record: Mapping[str, Any]) -> list[str]:
     """The arms with the one the claim is about last, where figures make it stand out."""
     main = Claim.from_json(record["registration"]["claim"]).expects[0].terms()[0].arm
-    return [*(arm for arm in record["arms"] if arm != main), main]
+    return [*(arm for arm in _arms(record) if arm != main), main]
+
+
+def _arms(record: Mapping[str, Any]) -> list[str]:
+    """The arms in the order of the claim, which the sorted keys of a file do not keep."""
+    return [str(arm) for arm in record.get("order") or record["arms"]]
 
 
 def _dated(sections: Sequence[Section], record: Mapping[str, Any]) -> list[Section]:
@@ -101,7 +106,7 @@ def _tiles(record: Mapping[str, Any]) -> tuple[Tile, ...]:
     tiles = [
         Tile(value=signed(first["mean"]), label="first expectation", note=_interval(first)),
         Tile(value=str(len(record["seeds"])), label="seeds", note="fixed before the run"),
-        Tile(value=str(len(record["arms"])), label="arms", note=", ".join(record["arms"])),
+        Tile(value=str(len(record["arms"])), label="arms", note=", ".join(_arms(record))),
     ]
     if record.get("seconds") is not None:
         tiles.append(Tile(value=duration(record["seconds"]), label="compute", note=_machine(record)))
@@ -130,7 +135,7 @@ def _rulings(record: Mapping[str, Any]) -> Section:
         blocks.append(Prose(content="Controls: what must be seen for this experiment to mean anything."))
         blocks += [_ruling(finding) for finding in record["controls"]]
     says = "Fixed before any arm ran; the weakest decides."
-    return Section(title="What was expected, and what was seen", says=says, blocks=tuple(blocks))
+    return Section(title="Expected and seen", says=says, blocks=tuple(blocks))
 
 
 def _ruling(finding: Mapping[str, Any]) -> Ruling:
@@ -177,10 +182,10 @@ def _score_table(record: Mapping[str, Any], metrics: Sequence[str]) -> Table:
         *(Column(title=f"seed {seed}", kind="number") for seed in record["seeds"]),
     )
     rows = tuple(
-        (cell(arm), cell(metric), *(cell(value) for value in content["scores"][metric]))
+        (cell(arm), cell(metric), *(cell(value) for value in record["arms"][arm]["scores"][metric]))
         for metric in metrics
-        for arm, content in record["arms"].items()
-        if metric in content["scores"]
+        for arm in _shown_order(record)
+        if metric in record["arms"][arm]["scores"]
     )
     return Table(columns=columns, rows=rows, title="Scores")
 
@@ -189,7 +194,8 @@ def _budgets(record: Mapping[str, Any], claim: Claim) -> Table:
     columns = (Column(title="arm"), *(Column(title=key, kind="number") for key in claim.equal))
     rows = tuple(
         (cell(arm), *(cell(_mean(record["arms"][arm]["budget"].get(key))) for key in claim.equal))
-        for arm in claim.compared()
+        for arm in _shown_order(record)
+        if arm in claim.compared()
     )
     caption = "Checked to be equal to 1 % on every seed; the mean over seeds is shown."
     return Table(columns=columns, rows=rows, title="Equal budgets", caption=caption)

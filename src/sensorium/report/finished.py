@@ -201,6 +201,10 @@ def graph(stages: Sequence[Finished]) -> Graph:
     depth = [0] * len(stages)
     for above, below in sorted(edges, key=lambda edge: edge[1]):
         depth[below] = max(depth[below], depth[above] + 1)
+    for number in range(len(stages)):
+        # What needs nothing stands beside what needs it, so that no line runs behind another stage.
+        if not any(b == number for _, b in edges) and (users := [b for a, b in edges if a == number]):
+            depth[number] = min(depth[user] for user in users) - 1
     columns: dict[int, list[int]] = {}
     for number, column in enumerate(depth):
         columns.setdefault(column, []).append(number)

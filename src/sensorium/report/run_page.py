@@ -183,7 +183,11 @@ def _own(config: Mapping[str, Any]) -> str:
 
 def _plain(value: Any) -> str:
     if isinstance(value, Mapping):
-        return ", ".join(f"{key} = {_plain(inner)}" for key, inner in value.items() if key != "class")
+        given = {
+            key: inner for key, inner in value.items() if key != "class" and inner not in (None, "", [], {})
+        }
+        words = ", ".join(f"{key} = {_plain(inner)}" for key, inner in given.items())
+        return f"{value['class']}({words})" if "class" in value else words
     if isinstance(value, list | tuple):
         return ", ".join(_plain(inner) for inner in value)
     return number(value)

@@ -34,7 +34,9 @@ def scores_contribution(stages: Sequence[Finished]) -> Contribution:
         return Contribution()
     groups = bar_groups(arms, str(task.get("main") or "top1"))
     blocks: list[Block] = [_bars(arms, groups, task)] if groups else []
-    section = Section(title="Scores", says=str(task.get("says") or ""), blocks=(*blocks, _table(arms)))
+    section = Section(
+        title="Scores", says=str(task.get("says") or ""), blocks=(*blocks, _table(arms, groups))
+    )
     return Contribution(tiles=_tiles(arms, groups), sections=(section,))
 
 
@@ -103,7 +105,7 @@ def _title(name: str, main: str = "") -> str:
     return metric(name).title if _is_metric(name) else name
 
 
-def _table(arms: Mapping[str, Mapping[str, Score]]) -> Table:
+def _table(arms: Mapping[str, Mapping[str, Score]], first: Sequence[str]) -> Table:
     columns = (
         Column(title="score"),
         *((Column(title="arm"),) if len(arms) > 1 else ()),
@@ -111,7 +113,7 @@ def _table(arms: Mapping[str, Mapping[str, Score]]) -> Table:
         Column(title="95 % interval", kind="number"),
         Column(title="items", kind="number"),
     )
-    names = list(dict.fromkeys(name for scores in arms.values() for name in scores))
+    names = dict.fromkeys((*first, *(name for scores in arms.values() for name in scores)))
     rows = []
     for name in names:
         for arm, scores in arms.items():

@@ -232,6 +232,7 @@ def _record(
         "paper": dict(options.paper),
         "command": options.command or f"sensorium claim {name}",
         "registration": dict(registered),
+        "order": list(arms),
         "arms": {arm: content.as_json() for arm, content in arms.items()},
         "expects": [asdict(finding) for finding in judgement.expects],
         "controls": [asdict(finding) for finding in judgement.controls],

@@ -42,18 +42,11 @@ def save(folder: Path, checkpoint: Checkpoint, keep: int = 2) -> Path:
     Tensors that share memory are stored once. A checksum over all bytes is stored with them.
     """
     stored, same = _without_doubles(checkpoint.tensors)
-    content = {
-        "form": _FORM,
-        "update": checkpoint.update,
-        "state": checkpoint.state,
-        "same": same,
-        "crc32": _checksum(stored),
-    }
+    content = {"form": _FORM, "update": checkpoint.update, "state": checkpoint.state, "same": same}
+    text = json.dumps(content, sort_keys=True, allow_nan=False)
     path = folder / f"update-{checkpoint.update:08d}.safetensors"
     with files.atomic(path) as temporary:
-        save_file(
-            stored, temporary, metadata={"sensorium": json.dumps(content, sort_keys=True, allow_nan=False)}
-        )
+        save_file(stored, temporary, metadata={"sensorium": text, "crc32": str(_checksum(text, stored))})
     for old in _newest_first(folder)[keep:]:
         old.unlink()
     return path
@@ -67,14 +60,16 @@ def load(path: Path) -> Checkpoint:
     """
     try:
         with safe_open(path, framework="pt", device="cpu") as handle:
-            content = json.loads((handle.metadata() or {}).get("sensorium", "{}"))
+            notes = handle.metadata() or {}
             tensors = {name: handle.get_tensor(name) for name in handle.keys()}  # noqa: SIM118
-    except (SafetensorError, OSError, json.JSONDecodeError) as error:
+    except (SafetensorError, OSError) as error:
         raise ValueError(f"{path.name} is cut short or not a checkpoint") from error
-    if content.get("form") != _FORM:
-        raise ValueError(f"{path.name} is not a checkpoint of this version")
-    if content["crc32"] != _checksum(tensors):
+    text = notes.get("sensorium", "")
+    if notes.get("crc32") != str(_checksum(text, tensors)):
         raise ValueError(f"{path.name} has changed since it was written")
+    content = json.loads(text)
+    if content["form"] != _FORM:
+        raise ValueError(f"{path.name} is not a checkpoint of this version")
     tensors.update({name: tensors[first] for name, first in content["same"].items()})
     return Checkpoint(update=content["update"], tensors=tensors, state=content["state"])
 
@@ -128,8 +123,8 @@ def _without_doubles(tensors: Mapping[str, Tensor]) -> tuple[dict[str, Tensor], 
     return stored, same
 
 
-def _checksum(tensors: Mapping[str, Tensor]) -> int:
-    total = 0
+def _checksum(text: str, tensors: Mapping[str, Tensor]) -> int:
+    total = zlib.crc32(text.encode())
     for name in sorted(tensors):
         tensor = tensors[name]
         total = zlib.crc32(f"{name} {tensor.dtype} {tuple(tensor.shape)}".encode(), total)

@@ -2,17 +2,22 @@
 
 from __future__ import annotations
 
+import ctypes
+import platform
 from collections.abc import Iterator, Mapping
 from contextlib import contextmanager
 from dataclasses import dataclass
 from pathlib import Path
 from typing import TYPE_CHECKING
 
+import cloudpickle
 import torch
 from lightning_fabric import Fabric
 from lightning_fabric.strategies import DDPStrategy
+from torch.multiprocessing.spawn import ProcessRaisedException
 
-from sensorium.core.errors import SettingError
+from sensorium.core import errors
+from sensorium.core.errors import SettingError, StageFailedError
 from sensorium.core.stage import Machine, Progress
 from sensorium.data.shards import Shard
 from sensorium.engine.progress import LineProgress, QuietProgress
@@ -20,6 +25,8 @@ from sensorium.engine.progress import LineProgress, QuietProgress
 if TYPE_CHECKING:
     from sensorium.train.train import Train
 
+# Numbers of glibc's mallopt (malloc.h).
+_TRIM_THRESHOLD, _TOP_PAD, _MMAP_THRESHOLD = -1, -2, -3
 _PRECISION = {"32": "32-true", "bf16": "bf16-mixed"}
 
 
@@ -51,9 +58,26 @@ def run(job: Job, progress: Progress) -> dict[str, float]:
     are averaged over them (DDP), and the first writes.
     """
     fabric = _fabric(job.machine)
+    pieces = fabric.world_size * job.stage.accumulate
+    if job.stage.batch % pieces:
+        raise SettingError(
+            f"batch {job.stage.batch} cannot be split evenly over {fabric.world_size} devices "
+            f"and {job.stage.accumulate} accumulated pieces."
+        )
     if fabric.world_size == 1:
         return run_rank(fabric, job, progress)
-    return dict(fabric.launch(run_rank, job))
+    try:
+        # As bytes: Fabric would walk through the settings to look for networks.
+        return dict(fabric.launch(run_rank, cloudpickle.dumps(job)))
+    except ProcessRaisedException as error:
+        raise _translated(error) from error
+
+
+def _translated(error: ProcessRaisedException) -> Exception:
+    """The error of a rank as this process would have raised it."""
+    name, _, sentence = str(error).strip().splitlines()[-1].partition(": ")
+    kind = getattr(errors, name.rpartition(".")[2], StageFailedError)
+    return kind(sentence or name)
 
 
 def _fabric(machine: Machine) -> Fabric:
@@ -75,15 +99,31 @@ def _fabric(machine: Machine) -> Fabric:
     )
 
 
-def run_rank(fabric: Fabric, job: Job, progress: Progress | None = None) -> dict[str, float]:
+def run_rank(fabric: Fabric, job: Job | bytes, progress: Progress | None = None) -> dict[str, float]:
     """One rank's part of a run; a spawned process has no progress of the caller's and prints lines."""
     from sensorium.train.loop import Loop
 
+    if isinstance(job, bytes):
+        job = cloudpickle.loads(job)
     if progress is None:
         progress = LineProgress() if fabric.is_global_zero else QuietProgress()
+    _keep_freed_memory()
     # The caller's threads and random numbers are left as they were.
     with _threads(job.machine.threads), torch.random.fork_rng(devices=[]):
         return Loop(fabric, job, progress).run()
+
+
+def _keep_freed_memory() -> None:
+    """Let glibc keep what an update frees for the next one, up to 512 MiB, instead of giving it back.
+
+    Otherwise a small model spends a quarter of its time on fresh pages (3.3 million of them in 600 updates
+    of the miniature, 0.1 million so). Results do not change; other C libraries are left alone.
+    """
+    if platform.libc_ver()[0] != "glibc":
+        return
+    library = ctypes.CDLL(None)
+    for parameter, value in ((_MMAP_THRESHOLD, 32 << 20), (_TRIM_THRESHOLD, 512 << 20), (_TOP_PAD, 64 << 20)):
+        library.mallopt(parameter, value)
 
 
 @contextmanager

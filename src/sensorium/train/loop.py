@@ -57,7 +57,6 @@ class Loop:
         self.fabric, self.job, self.stage, self.progress = fabric, job, job.stage, progress
         self.rows = self._open_rows()
         check_pool(self.stage, self.rows, job.labels)
-        self._check_split()
         seed_torch(self.stage.seed, 0, 0)
         self.objective: Objective = self.stage.objective.build().train()
         if job.start:
@@ -78,7 +77,7 @@ class Loop:
         self.state: dict[str, Any] = {"skipped": 0, "in_row": 0, "replaced": 0, "rejected": {}, "flops": None}
         self.best: dict[str, Tensor] = {}
         self.waiting: list[Figures] = []
-        self.update = 0
+        self.update, self.saved = 0, -1
 
     def run(self) -> dict[str, float]:
         """Go on from the newest checkpoint, make all updates, export, return the figures."""
@@ -106,8 +105,7 @@ class Loop:
             self._save(record, bar)
         return self._finish()
 
-    # ------------------------------------------------------------------------------------------------
-    # setting up
+    # --- setting up
 
     def _open_rows(self) -> Rows:
         def opened() -> Rows:
@@ -121,14 +119,7 @@ class Loop:
         # Rank 0 reads first: where the pool is written to a file, the others find it there.
         rows = opened() if self.fabric.is_global_zero else None
         self.fabric.barrier()
-        return rows or opened()
-
-    def _check_split(self) -> None:
-        if self.stage.batch % (self.fabric.world_size * self.stage.accumulate):
-            raise SettingError(
-                f"batch {self.stage.batch} cannot be split evenly over {self.fabric.world_size} devices "
-                f"and {self.stage.accumulate} accumulated pieces."
-            )
+        return opened() if rows is None else rows
 
     def _turns(self) -> list[RunningTurn]:
         names = {parameter: name for name, parameter in self.objective.named_parameters()}
@@ -170,7 +161,7 @@ class Loop:
         for turn in self.turns:
             turn.load(found.tensors)
         self.best = _under("best/", found.tensors)
-        self.state, self.update = dict(found.state["loop"]), found.update
+        self.state, self.update, self.saved = dict(found.state["loop"]), found.update, found.update
         self.state["replaced"] = dict(enumerate(self.state["replaced"])).get(self.fabric.global_rank, 0)
         if self.watching:
             self.watching.state = dict(found.state["watch"])
@@ -178,7 +169,7 @@ class Loop:
             f"{self.stage.label()}: going on from update {self.update:,} of {self.stage.updates:,}."
         )
 
-    # -------------------------------------------------------------------------------------------------- one
+    # --- one
     # update
 
     def _one_update(self, batch: Batch) -> None:
@@ -253,7 +244,7 @@ class Loop:
             else nullcontext()
         )
 
-    # ------------------------------------------------------------------------- figures, validation,
+    # --- figures, validation,
     # checkpoints, end
 
     def _watch(self) -> None:
@@ -292,6 +283,9 @@ class Loop:
             bar.advance(len(lines), **last)
 
     def _save(self, record: Record, bar: Task) -> None:
+        if self.saved == self.update:
+            return
+        self.saved = self.update
         self._look(record, bar)
         record.sync()
         for broken in ranks.all_objects(self.state["rejected"]):

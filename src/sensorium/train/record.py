@@ -47,7 +47,7 @@ class Record:
         """Append one line."""
         if self._file:
             self._file.write(_line(line))
-        if self._tensorboard:
+        if self._tensorboard is not None:
             self._tensorboard.add(line)
 
     def sync(self) -> None:
@@ -61,7 +61,7 @@ class Record:
         """Write what is left."""
         if self._file:
             self._file.close()
-        if self._tensorboard:
+        if self._tensorboard is not None:
             self._tensorboard.close()
 
 

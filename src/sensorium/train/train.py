@@ -160,7 +160,9 @@ class Train(Stage):
         notes = [here.path(pool) / "pool.json" for pool in pools if isinstance(pool, Stage)]
         owed = [files.read_json(note).get("attribution") for note in notes if note.exists()]
         names = [line for found in owed if found for line in ([found] if isinstance(found, str) else found)]
-        card = {**files.read_json(path), "made_by": self.label(), "data": list(labels.values())}
+        # A card travels with the model: the names of the data, not where they lie on this machine.
+        data = [label.rsplit("/", 1)[-1] for label in labels.values()]
+        card = {**files.read_json(path), "made_by": self.label(), "data": data}
         files.write_json(path, {**card, "attribution": list(dict.fromkeys(names))} if names else card)
 
 

@@ -1,4 +1,4 @@
-"""Lifelong pretraining: a chain of corpora, the last model at once start and teacher; each is judged everywhere."""
+"""Lifelong pretraining: a chain of corpora, the last model at once start and teacher, all judged on all."""
 
 from __future__ import annotations
 

@@ -34,7 +34,8 @@ class Router(Stage):
 
     def run(self, here: Here) -> Mapping[str, float]:
         files.write_json(
-            here.out / "router.json", {name: number(rows(here.path(part))) for name, part in self.parts.items()}
+            here.out / "router.json",
+            {name: number(rows(here.path(part))) for name, part in self.parts.items()},
         )
         return {"experts": len(self.parts)}
 
@@ -66,7 +67,10 @@ def mini(
     """One graph for any number of experts; a topic more is an expert more."""
     pool = Corpus(name="pool", num_rows=16)
     start = Train(name="start", pools=(pool,), updates=start_updates, seed=seed)
-    parts = {topic: Part(name=f"part-{topic}", pool=pool, topic=topic, others=others, seconds=seconds) for topic in topics}
+    parts = {
+        topic: Part(name=f"part-{topic}", pool=pool, topic=topic, others=others, seconds=seconds)
+        for topic in topics
+    }
     experts = {
         topic: Train(name=f"expert-{topic}", pools=(part,), start=Init(start), updates=5, seed=seed)
         for topic, part in parts.items()

@@ -8,7 +8,11 @@ from strain_parts import Corpus, Init, Judge, Train, Worked, rows, weights
 
 from sensorium.core.stage import Here, Stage, stage, takes
 
-PAPER = {"title": "Cooperative Self-training of Machine Reading Comprehension", "year": 2021, "room": "synthesize"}
+PAPER = {
+    "title": "Cooperative Self-training of Machine Reading Comprehension",
+    "year": 2021,
+    "room": "synthesize",
+}
 
 
 @stage
@@ -26,7 +30,9 @@ class Make(Worked):
         return self.work(here, rows(here.path(self.texts)), both, self.keep, self.seed)
 
 
-def mini(rounds: int = 2, keep: float = 0.5, num_items: int = 6, seconds: float = 0.0, seed: int = 0) -> Stage:
+def mini(
+    rounds: int = 2, keep: float = 0.5, num_items: int = 6, seconds: float = 0.0, seed: int = 0
+) -> Stage:
     """The rounds are a loop over stages; how many there are is known before anything runs."""
     squad, texts = Corpus(name="squad"), Corpus(name="texts", topic="texts")
     writer: Stage = Train(name="writer-0", pools=(squad,), seed=seed)

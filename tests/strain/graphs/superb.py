@@ -54,7 +54,11 @@ def mini(
     scores = {}
     for position, encoder in enumerate(encoders):
         model = Train(name=encoder, pools=(speech,), seed=seed + position)
-        features = Features(name=f"features-{encoder}", encoder=model, sounds=sounds, num_items=num_items, seconds=seconds)
+        features = Features(
+            name=f"features-{encoder}", encoder=model, sounds=sounds, num_items=num_items, seconds=seconds
+        )
         for task in tasks:
-            scores[f"{encoder}-{task}"] = Probe(name=f"{encoder}-{task}", features=features, task=task, seconds=seconds)
+            scores[f"{encoder}-{task}"] = Probe(
+                name=f"{encoder}-{task}", features=features, task=task, seconds=seconds
+            )
     return Table(name="board", scores=scores)
