@@ -28,7 +28,7 @@ from sensorium.engine.progress import QuietProgress
 from sensorium.models.config_two_tower import MiniTowersConfig
 from sensorium.pretrain.config_contrast import ContrastConfig, contrast
 from sensorium.train.launch import Job, run
-from sensorium.train.loader import Loader
+from sensorium.train.loader import Loader, Loading
 from sensorium.train.objective import Clock, decayed
 from sensorium.train.optim import AdamW
 from sensorium.train.train import Train
@@ -43,9 +43,7 @@ def write_pool(folder: Path, num_rows: int) -> Files:
     for row in range(num_rows):
         content = io.BytesIO()
         Image.fromarray(rng.integers(0, 255, (32, 32, 3), np.uint8)).save(content, "PNG")
-        rows.append(
-            {"id": f"r{row}", "image": {"bytes": content.getvalue(), "path": None}, "text": f"a {row % 50}"}
-        )
+        rows.append({"id": f"r{row}", "image": {"bytes": content.getvalue(), "path": None}, "text": f"a {row % 50}"})
     folder.mkdir()
     pq.write_table(pa.Table.from_pylist(rows), folder / "pool.parquet")
     return Files(str(folder))
@@ -72,7 +70,8 @@ def bare(stage: Train) -> float:
     shards = open_pool(stage.pool)
     start = time.perf_counter()
     rows = Rows(shards, stage.prepare.columns)
-    loader = Loader(rows, stage.prepare, stage.order.visits(rows, 0), batch=stage.batch, seed=0)
+    loading = Loading(batch=stage.batch, seed=0)
+    loader = Loader(rows, stage.prepare, stage.order.visits(rows, 0), loading)
     torch.manual_seed(0)
     objective = stage.objective.build().train()
     with_decay, without = decayed(objective)
@@ -98,7 +97,7 @@ def bare(stage: Train) -> float:
 
 def main() -> None:
     parser = argparse.ArgumentParser(description=__doc__)
-    parser.add_argument("--updates", type=int, default=100)
+    parser.add_argument("--updates", type=int, default=150)
     parser.add_argument("--batch", type=int, default=384)
     parser.add_argument("--repeats", type=int, default=5)
     given = parser.parse_args()

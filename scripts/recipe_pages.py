@@ -1,7 +1,7 @@
 """Write the generated pages: one per recipe, the catalogue (also in README.md), the list of claims.
 
-    python scripts/recipe_pages.py           write them
-    python scripts/recipe_pages.py --check   say which are out of date, exit code 1
+python scripts/recipe_pages.py           write them
+python scripts/recipe_pages.py --check   say which are out of date, exit code 1
 """
 
 from __future__ import annotations
@@ -21,7 +21,14 @@ MARKS = (("here", "runs here"), ("real", "on real data"), ("gpu", "on GPU"), ("f
 def recipe_page(recipe: Recipe) -> str:
     """One recipe: its card, its columns, its variants with parameters, its claims."""
     paper = recipe.paper()
-    lines = [f"# {recipe.name}", "", f"*{paper['title']}* ({paper['year']}). Room: {paper['room']}.", "", paper["says"], ""]
+    lines = [
+        f"# {recipe.name}",
+        "",
+        f"*{paper['title']}* ({paper['year']}). Room: {paper['room']}.",
+        "",
+        paper["says"],
+        "",
+    ]
     lines += ["## Columns it needs", "", "| column | what |", "| --- | --- |"]
     lines += [f"| `{column}` | {what} |" for column, what in paper["needs"].items()]
     lines += ["", "## Variants", ""]
@@ -45,14 +52,18 @@ def claims_of(name: str) -> list[str]:
         return []
     lines = ["## Claims", "", "| claim | verdict | stands on | command |", "| --- | --- | --- | --- |"]
     return lines + [
-        f"| {record['says']} | **{record['verdict']}** | {record['basis']} | `{record['command']}` |" for record in records
+        f"| {record['says']} | **{record['verdict']}** | {record['basis']} | `{record['command']}` |"
+        for record in records
     ]
 
 
 def catalogue() -> str:
     """The table of the fifty systems with four marks; a gap is a dot."""
     known = {recipe.name: recipe.paper() for recipe in recipes() if recipe.origin == "package"}
-    lines = ["| system | paper | " + " | ".join(title for _, title in MARKS) + " |", "| --- | --- |" + " :-: |" * len(MARKS)]
+    lines = [
+        "| system | paper | " + " | ".join(title for _, title in MARKS) + " |",
+        "| --- | --- |" + " :-: |" * len(MARKS),
+    ]
     for name, year, _, title in PLANNED:
         marks = known.get(name, {}).get("marks", {})
         cells = " | ".join("●" if marks.get(mark) else "·" for mark, _ in MARKS)
@@ -84,7 +95,11 @@ def claims_index() -> str:
 
 def pages() -> dict[Path, str]:
     """Every generated file with its content."""
-    found = {ROOT / f"docs/recipes/{recipe.name}.md": recipe_page(recipe) for recipe in recipes() if recipe.origin == "package"}
+    found = {
+        ROOT / f"docs/recipes/{recipe.name}.md": recipe_page(recipe)
+        for recipe in recipes()
+        if recipe.origin == "package"
+    }
     table = catalogue()
     found[ROOT / "docs/recipes/index.md"] = "# The catalogue\n\n" + table.replace("](docs/recipes/", "](") + "\n"
     found[ROOT / "docs/claims/index.md"] = claims_index()

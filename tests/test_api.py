@@ -149,13 +149,9 @@ def test_show_draws_the_graph_and_runs_nothing(tmp_path, recipe, monkeypatch):
 
 
 def test_the_package_is_light_and_says_what_it_has():
-    script = (
-        "import sys, sensorium as sm; print('loky' in sys.modules, 'numpy' in sys.modules, sorted(dir(sm)))"
-    )
+    script = "import sys, sensorium as sm; print('loky' in sys.modules, 'numpy' in sys.modules, sorted(dir(sm)))"
     done = subprocess.run([sys.executable, "-c", script], capture_output=True, text=True, timeout=60)
-    assert done.stdout == "False False ['Result', '__version__', 'load', 'open', 'run', 'show']\n", (
-        done.stderr
-    )
+    assert done.stdout == "False False ['Result', '__version__', 'load', 'open', 'run', 'show']\n", done.stderr
     with pytest.raises(AttributeError, match="has no attribute 'rum'; it has: Result"):
         _ = sm.rum
 

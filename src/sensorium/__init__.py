@@ -1,4 +1,4 @@
-"""sensorium: raw pools of text, speech, sound, images and video into models you can trust, with the number that proves it.
+"""sensorium: raw pools into models you can trust, with the number that proves it.
 
     import sensorium as sm
     sm.run("metaclip", pool=sm.open("my/*.parquet"), t=20_000)

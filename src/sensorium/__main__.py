@@ -51,7 +51,7 @@ def call(words: list[str]) -> int:
             # The reader of our output left (`sensorium list | head`): not an error of ours.
             _drop_stdout()
             return DONE
-        except BaseException as error:  # noqa: BLE001  (also Ctrl-C, and what nobody foresaw)
+        except BaseException as error:  # also Ctrl-C, and what nobody foresaw
             if isinstance(error, SystemExit | GeneratorExit):
                 raise
             if debug:
@@ -99,8 +99,11 @@ def _usage(message: str, words: list[str]) -> str:
     if message.startswith("Usage:"):
         return message
     known = [word for word in words if not word.startswith("-")][: 2 if words[:1] in (["data"], ["models"]) else 1]
-    message = re.sub(r": Input should be a valid integer.*", ": it takes a whole number.", message.rstrip("."))
-    return f"{message.rstrip('.')}; see: {' '.join(['sensorium', *known, '--help'])}."
+    if message.startswith("No such command"):
+        known = known[:-1]
+    message = re.sub(r": Input should be a valid integer.*", ": it takes a whole number", message)
+    hint = f"{'S' if message.endswith('?') else 's'}ee: {' '.join(['sensorium', *known, '--help'])}."
+    return f"{message} {hint}" if message.endswith("?") else f"{message.rstrip('.')}; {hint}"
 
 
 def _blame(error: BaseException) -> str:

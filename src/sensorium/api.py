@@ -90,7 +90,8 @@ def run(
         recipe, variant = find(what)
         last, label = recipe.variant(variant).build(**arguments), f"{recipe.name}/{variant}"
     elif arguments:
-        raise SettingError(f"{next(iter(arguments))} is not an argument of run(); settings of a stage belong to the stage.")
+        name = next(iter(arguments))
+        raise SettingError(f"{name} is not an argument of run(); settings of a stage belong to the stage.")
     else:
         last, label = what, what.label()
     plan = Plan((last,), Store(Path(out)), machine or this_machine(), reuse)
@@ -141,8 +142,8 @@ def _page(plan: Plan, label: str, path: Path) -> Path:
     return write_run_page(plan, path, label)
 
 
-def open(uri: str | tuple[str, ...], **settings: Any) -> Files:  # noqa: A001  (sm.open is the point)
-    """A pool from files: Parquet, WebDataset, JSONL, folders; globs and fsspec URIs; or the name of a catalogued set."""
+def open(uri: str | tuple[str, ...], **settings: Any) -> Files:
+    """A pool from files (Parquet, WebDataset, JSONL, folders; globs, fsspec URIs), or a catalogued set by name."""
     from sensorium.data.sources import Files, parse_pool
 
     return parse_pool(uri, **settings) if isinstance(uri, str) else Files(uri, **settings)

@@ -165,9 +165,7 @@ def test_the_registration_changes_with_everything_that_is_fixed():
         registration(make(), "metaclip", "base", {"rows": 8000}),
         registration(make(), "metaclip", "mini", {"rows": 9000}),
         registration(make(seeds=6), "metaclip", "mini", {"rows": 8000}),
-        registration(
-            make(expects=(Better("balanced", than="raw", by=0.04),)), "metaclip", "mini", {"rows": 8000}
-        ),
+        registration(make(expects=(Better("balanced", than="raw", by=0.04),)), "metaclip", "mini", {"rows": 8000}),
         registration(make(equal=("examples",)), "metaclip", "mini", {"rows": 8000}),
     ]
     assert len({base, *(other["sha256"] for other in others)}) == len(others) + 1

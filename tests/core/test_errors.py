@@ -7,7 +7,7 @@ from sensorium.core.errors import MissingExtraError, SettingError, UserError, li
 
 def test_nearest_ignores_case_and_gives_the_allowed_spelling():
     assert nearest("METACLPI", ["metaclip", "Mode"]) == "metaclip"
-    assert nearest("mdoe", ["metaclip", "Mode"]) == "Mode"
+    assert nearest("mod", ["metaclip", "Mode"]) == "Mode"
     assert nearest("xyzzy", ["metaclip", "Mode"]) is None
     assert nearest("x", []) is None
 
@@ -28,9 +28,7 @@ def test_listing_cuts_and_counts_the_rest():
 def test_need_names_the_extra_and_looks_without_importing():
     need("json", "train", "reading")
     for module in ("no_such_module", "no_such_package.inner", "json.no_such_inner"):
-        with pytest.raises(
-            MissingExtraError, match=r"training needs the package .* pip install 'sensorium\[train\]'"
-        ):
+        with pytest.raises(MissingExtraError, match=r"training needs the package .* pip install 'sensorium\[train\]'"):
             need(module, "train", "training")
 
 

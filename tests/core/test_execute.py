@@ -110,6 +110,24 @@ def test_equal_stages_built_twice_run_once_and_after_their_inputs(store):
     assert value(plan, last) == 15
 
 
+@pytest.mark.parametrize("seed", range(40))
+def test_whatever_is_built_twice_inputs_come_before_their_users(store, seed):
+    """Graphs in which any stage may be a second copy of another, and any way may lead to either."""
+    chance = random.Random(seed)
+    built: list[tuple[Stage, ...]] = [(Number(value=1), Number(value=1))]
+    for number in range(12):
+        kinds = [chance.randrange(len(built)) for _ in range(chance.randint(1, 3))]
+        copies = [Sum(of=tuple(chance.choice(built[kind]) for kind in kinds), weights={"n": number}) for _ in range(2)]
+        built.append(tuple(copies))
+    last = Sum(of=tuple(chance.choice(copies) for copies in built if chance.random() < 0.6))
+    plan = plan_of(last, store=store)
+    ready: set[str] = set()
+    for found in plan.waiting():
+        assert {plan.fingerprints[inner] for inner in found.inputs()} <= ready
+        ready.add(plan.fingerprints[found])
+    assert ready == {plan.fingerprints[found] for found in plan.order}
+
+
 def test_several_last_stages_share_what_they_can(store):
     left, right, total = graph()
     other = Sum(of=(right,))
@@ -338,9 +356,7 @@ def test_items_that_finished_before_a_failure_are_not_done_again(store, source, 
     with pytest.raises(RuntimeError, match="item 4 cannot be squared"):
         run(failing, store=store, workers=workers)
     plan = plan_of(failing, store=store)
-    finished = {
-        files.read_json(path)["result"]["square"] for path in (plan.folder(failing) / "items").iterdir()
-    }
+    finished = {files.read_json(path)["result"]["square"] for path in (plan.folder(failing) / "items").iterdir()}
     assert {0, 1, 4, 9} <= finished
     handled = len(log_of(plan, failing))
     mended = Squares(count=6)
@@ -525,9 +541,7 @@ def test_a_plan_survives_pickling_also_of_a_long_chain(store):
     assert len(copy.order) == 2001
     assert copy.last[0] is copy.order[-1]
     assert copy.folder(copy.last[0]) == store.root / "mine"
-    assert [copy.fingerprints[found] for found in copy.order] == [
-        plan.fingerprints[found] for found in plan.order
-    ]
+    assert [copy.fingerprints[found] for found in copy.order] == [plan.fingerprints[found] for found in plan.order]
     assert copy._fresh == {"x"}
 
 
@@ -592,9 +606,7 @@ def side_by_side(*last: Stage, store: Store, reuse: str = "any"):
 def wide(meeting: str = "") -> Stage:
     numbers = [Number(name=f"n{number}", value=number) for number in range(4)]
     middle = [Sum(of=(numbers[0], numbers[1])), Sum(of=(numbers[2], numbers[3])), Squares(count=3)]
-    meet: list[Stage] = (
-        [Meets(meeting=meeting), Meets(me="b", partner="a", meeting=meeting)] if meeting else []
-    )
+    meet: list[Stage] = [Meets(meeting=meeting), Meets(me="b", partner="a", meeting=meeting)] if meeting else []
     return Sum(of=(middle[0], middle[1], *meet)) if meeting else Anything(value=middle)
 
 
@@ -695,15 +707,9 @@ def test_kill_at_random_moments_loses_nothing_and_does_nothing_twice(tmp_path, w
         if attempt:
             for squares in (tmp_path / "runs").glob("Squares/*"):
                 folder = squares
-        finished = (
-            {files.read_json(path)["item"] for path in folder.glob("items/*.json")} if folder else set()
-        )
-        handled = (
-            len((folder / "log.txt").read_text().split()) if folder and (folder / "log.txt").exists() else 0
-        )
-        kill_after(
-            start(tmp_path, count, 0.03, workers), chance.uniform(0.0, 0.5) + (0.5 if workers > 1 else 0)
-        )
+        finished = {files.read_json(path)["item"] for path in folder.glob("items/*.json")} if folder else set()
+        handled = len((folder / "log.txt").read_text().split()) if folder and (folder / "log.txt").exists() else 0
+        kill_after(start(tmp_path, count, 0.03, workers), chance.uniform(0.0, 0.5) + (0.5 if workers > 1 else 0))
         time.sleep(0.4 if workers > 1 else 0)  # workers of a killed parent leave by themselves
         if folder and (folder / "log.txt").exists():
             later = (folder / "log.txt").read_text().split()[handled:]

@@ -107,9 +107,7 @@ except files.StorageError as error:
 @pytest.mark.parametrize("how", ["ulimit", "rlimit"])
 def test_a_file_size_limit_leaves_no_incomplete_file(tmp_path, how):
     command = (
-        f'ulimit -f 48; exec "{sys.executable}" -c "$0" "$1" "$2"'
-        if how == "ulimit"
-        else 'exec "$3" -c "$0" "$1" "$2"'
+        f'ulimit -f 48; exec "{sys.executable}" -c "$0" "$1" "$2"' if how == "ulimit" else 'exec "$3" -c "$0" "$1" "$2"'
     )
     done = subprocess.run(
         ["bash", "-c", command, WRITER, str(tmp_path), how, sys.executable],
@@ -119,8 +117,7 @@ def test_a_file_size_limit_leaves_no_incomplete_file(tmp_path, how):
     )
     assert done.returncode == 0, done.stderr
     assert done.stdout == (
-        f"could not write {tmp_path / 'large.bin'}: file too large; "
-        "free some space and run the same command again.\n"
+        f"could not write {tmp_path / 'large.bin'}: file too large; free some space and run the same command again.\n"
     )
     assert names(tmp_path) == ["small.bin"]
 

@@ -184,9 +184,9 @@ def test_precision_counts_only_where_it_is_used():
 def test_a_misspelt_machine_setting_is_not_ignored():
     @stage
     class Misspelt(Precise):
-        uses: ClassVar[tuple[str, ...]] = ("precison",)
+        uses: ClassVar[tuple[str, ...]] = ("precisiom",)
 
-    with pytest.raises(AttributeError, match="precison"):
+    with pytest.raises(AttributeError, match="precisiom"):
         digest(Misspelt())
 
 
@@ -332,9 +332,7 @@ def test_the_lineage_knows_what_lies_below_and_nothing_beside(outside):
 
 def test_the_lineage_sees_base_classes(outside):
     outside("my_base", "from tests.core.toy_stages import Number\nclass Base(Number): pass\n")
-    text = (
-        "from my_base import Base\nfrom sensorium.core.stage import stage\n@stage\nclass Mine(Base): pass\n"
-    )
+    text = "from my_base import Base\nfrom sensorium.core.stage import stage\n@stage\nclass Mine(Base): pass\n"
     mine = outside("my_stage", text).Mine()
     before = Fingerprints(mine).lineage(mine)
     base = sys.modules["my_base"].__file__

@@ -86,6 +86,18 @@ def test_sources_are_shown_as_consumed_and_nothing_is_read_or_run():
     assert "web" in mixed["settings"]["value"]
 
 
+@dataclass(frozen=True)
+class Config:
+    width: int = 4
+    names: tuple[str, ...] = ()
+
+
+def test_configs_and_steps_are_shown_by_what_differs_from_their_defaults():
+    steps = (Config(), Config(width=8, names=("a", "b")))
+    found = rows(Anything(value={"steps": steps, "of": Number(name="seven")}))[-1]["settings"]
+    assert found == {"value": "{'steps': [Config(), Config(width=8, names=['a', 'b'])], 'of': <seven>}"}
+
+
 def test_long_settings_are_cut():
     shown = rows(Anything(value="x" * 500))[0]["settings"]["value"]
     assert len(shown) == 100

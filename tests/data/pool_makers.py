@@ -50,9 +50,7 @@ def image(seed: int = 0, size: tuple[int, int] = (8, 8), form: str = "PNG", mode
 
 def read(pool: Files | str | Path | Sequence[Shard], columns: Sequence[str] | None = None, rows: int = 65536):
     """All rows by id and all rejected rows as (id, reason), through the front door."""
-    shards = (
-        pool if isinstance(pool, list) else open_pool(pool if isinstance(pool, Files) else Files(str(pool)))
-    )
+    shards = pool if isinstance(pool, list) else open_pool(pool if isinstance(pool, Files) else Files(str(pool)))
     found: dict[str, dict[str, Any]] = {}
     rejected: list[tuple[str, str]] = []
     for shard in shards:

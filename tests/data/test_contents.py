@@ -42,17 +42,13 @@ def test_what_differs_has_another_hash():
         [{"k": 2}],
     ]
     tables = [pa.table({"a": pa.array([value], pa.string() if value is None else None)}) for value in values]
-    tables += [
-        pa.table(columns) for columns in ({"b": [""]}, {"a": ["x"], "b": ["yz"]}, {"a": ["xy"], "b": ["z"]})
-    ]
+    tables += [pa.table(columns) for columns in ({"b": [""]}, {"a": ["x"], "b": ["yz"]}, {"a": ["xy"], "b": ["z"]})]
     found = [digests(table)[0] for table in tables]
     assert len(set(found)) == len(found)
 
 
 def by_hand(*leaves):
-    written = b"".join(
-        b"\0%s\0%s%d:%s" % (name, kind, len(value), value) for name, kind, value in sorted(leaves)
-    )
+    written = b"".join(b"\0%s\0%s%d:%s" % (name, kind, len(value), value) for name, kind, value in sorted(leaves))
     return hashlib.blake2b(written, digest_size=16).hexdigest()
 
 
@@ -71,9 +67,7 @@ def test_occurrences_count_on_over_pieces(values, cut):
     table = pa.table({"v": pa.array(values, pa.int64())})
     whole = Occurrences(None).ids(row_digests(table))
     counting = Occurrences(None)
-    assert (
-        counting.ids(row_digests(table.slice(0, cut))) + counting.ids(row_digests(table.slice(cut))) == whole
-    )
+    assert counting.ids(row_digests(table.slice(0, cut))) + counting.ids(row_digests(table.slice(cut))) == whole
     assert len(set(whole)) == len(values)
     for row, value in enumerate(values):
         number = values[:row].count(value)

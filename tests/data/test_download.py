@@ -170,9 +170,7 @@ def test_a_refusal_is_not_repeated(server, tmp_path, code):
 
 def test_no_server_at_all(tmp_path):
     with pytest.raises(InputError, match="could not be fetched after 1 tries"):
-        download.fetch(
-            "http://127.0.0.1:9/f", tmp_path / "f", sha256=SHA, size=9, retries=0, wait=lambda _: None
-        )
+        download.fetch("http://127.0.0.1:9/f", tmp_path / "f", sha256=SHA, size=9, retries=0, wait=lambda _: None)
 
 
 @pytest.fixture

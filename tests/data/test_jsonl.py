@@ -79,9 +79,7 @@ def test_types_come_from_all_rows_of_all_files(tmp_path):
 
 @pytest.mark.parametrize("suffix", ["gz", "zst"])
 def test_a_cut_compressed_file_keeps_what_came_before(tmp_path, suffix):
-    content = b"".join(
-        b'{"id": %d, "text": "%s"}\n' % (n, str(n * 7919 % 10007).encode() * 20) for n in range(5000)
-    )
+    content = b"".join(b'{"id": %d, "text": "%s"}\n' % (n, str(n * 7919 % 10007).encode() * 20) for n in range(5000))
     packed = gzip.compress(content) if suffix == "gz" else zstandard.ZstdCompressor().compress(content)
     path = tmp_path / f"rows.jsonl.{suffix}"
     path.write_bytes(packed[: len(packed) // 2])

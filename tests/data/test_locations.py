@@ -31,9 +31,7 @@ def touch(path, content=b"x"):
     return path
 
 
-@pytest.mark.parametrize(
-    "folder", ["[D_DATA]", "pool v1 #2 (50%)", "a*b?", "{0..3}", ".hidden", "{a,b}", "ü ñ 猫"]
-)
+@pytest.mark.parametrize("folder", ["[D_DATA]", "pool v1 #2 (50%)", "a*b?", "{0..3}", ".hidden", "{a,b}", "ü ñ 猫"])
 def test_an_existing_path_is_literal(tmp_path, folder):
     touch(tmp_path / folder / "x.parquet")
     touch(tmp_path / "D" / "x.parquet", b"decoy")

@@ -39,9 +39,7 @@ def test_a_broken_file_is_named(tmp_path, content, says):
 
 def test_damage_inside_is_named_with_its_place(tmp_path):
     rows = [{"id": str(n), "text": f"{n * 7919 % 10007:09d}"} for n in range(4000)]
-    path = parquet(
-        tmp_path / "a.parquet", rows, row_group_size=1000, use_dictionary=False, compression="zstd"
-    )
+    path = parquet(tmp_path / "a.parquet", rows, row_group_size=1000, use_dictionary=False, compression="zstd")
     content = bytearray(path.read_bytes())
     content[len(content) // 2 : len(content) // 2 + 3000] = b"\xff" * 3000
     path.write_bytes(bytes(content))
@@ -52,9 +50,7 @@ def test_damage_inside_is_named_with_its_place(tmp_path):
 
 def test_columns_are_matched_by_name_and_types_meet(tmp_path):
     parquet(tmp_path / "a.parquet", pa.table({"id": [1], "n": pa.array([1], pa.int32()), "text": ["x"]}))
-    parquet(
-        tmp_path / "b.parquet", pa.table({"text": pa.array(["y"]).dictionary_encode(), "n": [2.5], "id": [2]})
-    )
+    parquet(tmp_path / "b.parquet", pa.table({"text": pa.array(["y"]).dictionary_encode(), "n": [2.5], "id": [2]}))
     parquet(tmp_path / "c.parquet", pa.table({"id": [3], "text": pa.array(["z"], pa.large_string())}))
     rows, _ = read(tmp_path)
     assert rows == {
@@ -165,14 +161,10 @@ print(rows, (resource.getrusage(resource.RUSAGE_SELF).ru_maxrss - before) // 102
 def test_memory_does_not_follow_the_row_group(tmp_path):
     data = np.random.default_rng(0).integers(0, 255, (250_000, 1000), dtype=np.uint8)
     image = pa.FixedSizeBinaryArray.from_buffers(pa.binary(1000), len(data), [None, pa.py_buffer(data)])
-    table = pa.table(
-        {"id": pa.array(np.arange(len(data))).cast(pa.string()), "image": image.cast(pa.binary())}
-    )
+    table = pa.table({"id": pa.array(np.arange(len(data))).cast(pa.string()), "image": image.cast(pa.binary())})
     path = tmp_path / "one.parquet"
     pq.write_table(table, path, row_group_size=len(data), compression="none", use_dictionary=False)
-    said = subprocess.run(
-        [sys.executable, "-c", _READ, str(path)], capture_output=True, text=True, check=True
-    )
+    said = subprocess.run([sys.executable, "-c", _READ, str(path)], capture_output=True, text=True, check=True)
     rows, grown = map(int, said.stdout.split())
     assert rows == 250_000
     assert grown < 200, "MiB for a row group of 250 MB"

@@ -84,23 +84,19 @@ def test_of_several_frames_the_first():
     content = packed(frames[0], "GIF", save_all=True, append_images=frames[1:])
     assert pixels(content)[0, 0].tolist() == [250, 0, 0]
     frames = [Image.new("RGB", (4, 4), colour) for colour in ((250, 0, 0), (0, 250, 0))]
-    assert pixels(packed(frames[0], "WEBP", save_all=True, append_images=frames[1:], lossless=True))[
-        0, 0
-    ].tolist() == [250, 0, 0]
+    assert pixels(packed(frames[0], "WEBP", save_all=True, append_images=frames[1:], lossless=True))[0, 0].tolist() == [
+        250,
+        0,
+        0,
+    ]
 
 
 def test_sixteen_bits_are_scaled_to_eight():
     values = np.array([[0, 128, 129, 257, 32768, 65472, 65535]], np.uint16)
     for form in ("PNG", "TIFF"):
         assert pixels(packed(Image.fromarray(values), form))[0, :, 0].tolist() == [0, 0, 1, 1, 128, 255, 255]
-    assert (
-        reason(packed(Image.fromarray(np.array([[70_000]], np.int32)), "TIFF"))
-        == "grey values beyond 16 bits"
-    )
-    assert (
-        reason(packed(Image.fromarray(np.array([[0.5]], np.float32)), "TIFF"))
-        == "grey values in floating point"
-    )
+    assert reason(packed(Image.fromarray(np.array([[70_000]], np.int32)), "TIFF")) == "grey values beyond 16 bits"
+    assert reason(packed(Image.fromarray(np.array([[0.5]], np.float32)), "TIFF")) == "grey values in floating point"
 
 
 @pytest.mark.parametrize("orientation", range(1, 9))
@@ -117,16 +113,12 @@ def test_orientation_of_exif(orientation):
 
 @pytest.mark.filterwarnings("ignore")
 def test_broken_exif_is_not_fatal():
-    content = packed(
-        Image.new("RGB", (4, 4), (9, 9, 9)), "JPEG", exif=b"Exif\0\0II*\0\xff\xff\xff\x7fgarbage"
-    )
+    content = packed(Image.new("RGB", (4, 4), (9, 9, 9)), "JPEG", exif=b"Exif\0\0II*\0\xff\xff\xff\x7fgarbage")
     assert pixels(content).shape == (4, 4, 3)
 
 
 def test_reasons_for_broken_pictures():
-    whole = packed(
-        Image.fromarray(np.random.default_rng(0).integers(0, 255, (200, 200, 3), dtype=np.uint8)), "JPEG"
-    )
+    whole = packed(Image.fromarray(np.random.default_rng(0).integers(0, 255, (200, 200, 3), dtype=np.uint8)), "JPEG")
     assert reason(whole[: int(len(whole) * 0.6)]) == "truncated"
     assert reason(b"") == "empty"
     assert reason(b"<!DOCTYPE html><html>404 Not Found</html>") == "not an image"

@@ -103,6 +103,4 @@ def test_media_types():
 
 def test_plain_types_go_deep():
     kind = pa.struct([("a", pa.list_(pa.dictionary(pa.int8(), pa.large_string()))), ("b", pa.null())])
-    assert plain_type(kind) == pa.struct(
-        [("a", pa.list_(pa.field("element", pa.string()))), ("b", pa.string())]
-    )
+    assert plain_type(kind) == pa.struct([("a", pa.list_(pa.field("element", pa.string()))), ("b", pa.string())])

@@ -92,9 +92,7 @@ _texts = st.lists(st.one_of(st.none(), st.text(max_size=8), st.binary(max_size=4
 @given(_texts, st.integers(1, 40))
 def test_nothing_vanishes_whatever_the_bytes(tmp_path_factory, texts, rows):
     raw = [text.encode("utf-8", "surrogatepass") if isinstance(text, str) else text for text in texts]
-    table = pa.table(
-        {"id": [str(n) for n in range(len(raw))], "text": pa.array(raw, pa.binary()).view(pa.string())}
-    )
+    table = pa.table({"id": [str(n) for n in range(len(raw))], "text": pa.array(raw, pa.binary()).view(pa.string())})
     path = parquet(tmp_path_factory.mktemp("bytes") / "a.parquet", table)
     found, rejected = read(path, rows=rows)
     assert set(found) | {name for name, _ in rejected} == set(table["id"].to_pylist())

@@ -26,9 +26,7 @@ def packed(samples, rate=16000, subtype="PCM_16", form="WAV"):
 def riff(body, size, total=None, extra=b""):
     head = b"fmt " + struct.pack("<IHHIIHH", 16, 1, 1, 16000, 32000, 2, 16)
     total = 36 + len(body) if total is None else total
-    return (
-        b"RIFF" + struct.pack("<I", total) + b"WAVE" + head + b"data" + struct.pack("<I", size) + body + extra
-    )
+    return b"RIFF" + struct.pack("<I", total) + b"WAVE" + head + b"data" + struct.pack("<I", size) + body + extra
 
 
 def reason(content, **options):
@@ -102,9 +100,7 @@ def test_samples_that_are_no_sound():
     assert reason(packed(tone()[:0], subtype="FLOAT")) == "empty"
     for good in (tone() * 0, tone()[100:101], tone() * 0 + 1):
         assert (decode_audio(packed(good, subtype="FLOAT"))[0] == good).all()
-    assert decode_audio(packed(tone(), subtype="PCM_24"))[0] == pytest.approx(
-        decode_audio(packed(tone()))[0], abs=1e-4
-    )
+    assert decode_audio(packed(tone(), subtype="PCM_24"))[0] == pytest.approx(decode_audio(packed(tone()))[0], abs=1e-4)
 
 
 def test_bytes_that_are_no_sound():

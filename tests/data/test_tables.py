@@ -66,9 +66,7 @@ def test_a_shard_without_rows_has_the_schema(tmp_path):
 
 def test_columns_are_written_by_name(tmp_path):
     schema = pa.schema([("id", pa.string()), ("n", pa.int64())])
-    write_shard(
-        tmp_path / "a.parquet", [pa.table({"n": pa.array([1], pa.int8()), "x": [0], "id": ["a"]})], schema
-    )
+    write_shard(tmp_path / "a.parquet", [pa.table({"n": pa.array([1], pa.int8()), "x": [0], "id": ["a"]})], schema)
     assert pq.read_table(tmp_path / "a.parquet").to_pylist() == [{"id": "a", "n": 1}]
 
 
@@ -107,9 +105,7 @@ except StorageError as error:
 )
 def test_a_full_disk_is_one_sentence_and_no_file(tmp_path, how, name):
     path = tmp_path / "out" / name
-    said = subprocess.run(
-        [sys.executable, "-c", _FULL, str(path), how], capture_output=True, text=True, check=False
-    )
+    said = subprocess.run([sys.executable, "-c", _FULL, str(path), how], capture_output=True, text=True, check=False)
     assert said.returncode == 0, said.stderr
     assert str(path) in said.stdout
     assert "file too large" in said.stdout
@@ -138,10 +134,7 @@ def test_json_lines_read_back_equal_also_by_splitlines(tmp_path):
     lines = content.decode().splitlines()
     assert [json.loads(line)["text"] for line in lines] == texts
     assert "猫".encode() in content
-    assert (
-        zstandard.ZstdDecompressor().decompressobj().decompress((tmp_path / "a.jsonl.zst").read_bytes())
-        == content
-    )
+    assert zstandard.ZstdDecompressor().decompressobj().decompress((tmp_path / "a.jsonl.zst").read_bytes()) == content
 
 
 def test_what_json_cannot_say_is_refused(tmp_path):
@@ -186,9 +179,7 @@ def test_suffixes_by_content():
         "gif": image(form="GIF"),
         "bmp": image(form="BMP"),
     }
-    assert {suffix: suffix_of(content) for suffix, content in forms.items()} == {
-        suffix: suffix for suffix in forms
-    }
+    assert {suffix: suffix_of(content) for suffix, content in forms.items()} == {suffix: suffix for suffix in forms}
     assert suffix_of(b"RIFF\0\0\0\0WAVE") == "wav"
     assert suffix_of(b"\0\0\0\x18ftypmp42") == "mp4"
     assert suffix_of(b"") == "bin"

@@ -19,9 +19,7 @@ def test_members_are_joined_by_key_wherever_they_stand(tmp_path):
     members = [(f"{n}.jpg", image(n)) for n in range(3)] + [(f"{n}.txt", b"caption %d" % n) for n in range(3)]
     rows, rejected = read(tar(tmp_path / "00000.tar", members))
     assert not rejected
-    assert {name: row["text"] for name, row in rows.items()} == {
-        f"00000/{n}": f"caption {n}" for n in range(3)
-    }
+    assert {name: row["text"] for name, row in rows.items()} == {f"00000/{n}": f"caption {n}" for n in range(3)}
     assert rows["00000/1"]["image"] == {"bytes": image(1), "path": "1.jpg"}
 
 
@@ -185,9 +183,7 @@ def test_a_cut_tar_keeps_what_is_whole_and_counts_the_rest(tmp_path, keep):
 
 
 def test_a_tar_cut_between_members_is_told(tmp_path):
-    content = tar(
-        tmp_path / "whole.tar", [(f"{n}.bin", bytes([n + 1]) * 1024) for n in range(5)]
-    ).read_bytes()
+    content = tar(tmp_path / "whole.tar", [(f"{n}.bin", bytes([n + 1]) * 1024) for n in range(5)]).read_bytes()
     path = tmp_path / "a.tar"
     path.write_bytes(content[: 3 * 1536])
     assert len(read(path)[0]) == 3

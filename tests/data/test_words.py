@@ -57,9 +57,7 @@ def test_a_text_is_the_same_in_any_company(texts):
 
 
 def test_buckets_do_not_depend_on_the_hash_seed_of_python():
-    code = (
-        "from sensorium.data.words import HashedWords; print(HashedWords()(['a cat', '猫'])[:, :2].tolist())"
-    )
+    code = "from sensorium.data.words import HashedWords; print(HashedWords()(['a cat', '猫'])[:, :2].tolist())"
     printed = {
         subprocess.run(
             [sys.executable, "-c", code],

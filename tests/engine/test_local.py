@@ -358,6 +358,25 @@ def test_workers_leave_when_their_parent_was_killed(sleeping):
     assert wait_for(lambda: not any(map(alive, workers)), 5)
 
 
+@pytest.mark.parametrize("seconds", [0.0, 0.1, 0.2, 0.4])
+def test_ctrl_c_while_workers_start_leaves_no_tracebacks(tmp_path, seconds):
+    body = """
+try:
+    print("begun", flush=True)
+    list(LocalRunner(3).map(Worker(), range(100_000)))
+except KeyboardInterrupt:
+    print("stopped", flush=True)
+"""
+    process = subprocess.Popen(
+        script(tmp_path, body), stdout=subprocess.PIPE, stderr=subprocess.PIPE, text=True, start_new_session=True
+    )
+    assert process.stdout.readline() == "begun\n"
+    time.sleep(seconds)
+    os.killpg(process.pid, signal.SIGINT)
+    out, err = process.communicate(timeout=10)
+    assert (out, err) == ("stopped\n", "")
+
+
 @pytest.mark.skipif(not Path("/proc").is_dir(), reason="looks at /proc")
 def test_ctrl_c_stops_all_quickly_and_without_tracebacks(sleeping):
     process, workers = sleeping

@@ -31,9 +31,7 @@ def loss_and_gradients(images, texts, chunk: int = 5):
     """Of the rows given; gradients are averaged over ranks as DDP does."""
     networks, log_scale = towers()
     log_scale.requires_grad_()
-    first, second = (
-        nn.functional.normalize(net(x), dim=1) for net, x in zip(networks, (images, texts), strict=True)
-    )
+    first, second = (nn.functional.normalize(net(x), dim=1) for net, x in zip(networks, (images, texts), strict=True))
     loss = clip_loss(first, second, log_scale.exp(), chunk=chunk)
     loss.backward()
     gradients = [*(p.grad for p in networks.parameters()), log_scale.grad]

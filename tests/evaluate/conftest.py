@@ -19,9 +19,7 @@ def clip_folder(tmp_path, monkeypatch):
         words = tokenizers.Tokenizer(tokenizers.models.WordLevel(vocabulary, unk_token="<unk>"))
         words.pre_tokenizer = tokenizers.pre_tokenizers.Whitespace()
         ends = [(mark, vocabulary[mark]) for mark in ("<s>", "</s>")]
-        words.post_processor = tokenizers.processors.TemplateProcessing(
-            single="<s> $A </s>", special_tokens=ends
-        )
+        words.post_processor = tokenizers.processors.TemplateProcessing(single="<s> $A </s>", special_tokens=ends)
         sizes = {"hidden_size": 16, "intermediate_size": 32, "num_hidden_layers": 2, "num_attention_heads": 2}
         numbers = {"pad_token_id": 0, "bos_token_id": 2, "eos_token_id": len(vocabulary) - 1}
         text = {**sizes, **numbers, "vocab_size": len(vocabulary), "max_position_embeddings": 12}

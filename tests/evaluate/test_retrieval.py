@@ -28,9 +28,7 @@ class Teller:
 
     def embed_images(self, images, batch=64):
         self.batches.append(len(images))
-        return np.array(
-            [np.asarray(image, np.float32).mean((0, 1)) / 20 + 0.5 for image in images], np.float32
-        )
+        return np.array([np.asarray(image, np.float32).mean((0, 1)) / 20 + 0.5 for image in images], np.float32)
 
     def embed_texts(self, texts, batch=256):
         return np.array([[float(part) for part in text.split()[:3]] for text in texts], np.float32) + 0.5
@@ -96,11 +94,7 @@ def world(seed=0, pictures=12, texts=3):
     for number, colour in enumerate(colours):
         for text in range(texts):
             said = np.clip(colour + rng.integers(-3, 4, 3), 0, 12)
-            rows.append(
-                row(
-                    f"r{number:02}-{text}", f"k{number:02}", tuple(map(int, colour)), " ".join(map(str, said))
-                )
-            )
+            rows.append(row(f"r{number:02}-{text}", f"k{number:02}", tuple(map(int, colour)), " ".join(map(str, said))))
     return rows
 
 
@@ -118,9 +112,7 @@ def by_hand(rows):
         ranks[key] = 1 + sum(owner != key and vector @ text >= mine - 1e-6 for owner, text in texts.values())
     for name, (key, text) in texts.items():
         mine = text @ pictures[key]
-        ranks[name] = 1 + sum(
-            other != key and text @ vector >= mine - 1e-6 for other, vector in pictures.items()
-        )
+        ranks[name] = 1 + sum(other != key and text @ vector >= mine - 1e-6 for other, vector in pictures.items())
     return ranks
 
 
@@ -135,9 +127,7 @@ def test_ranks_and_rates_equal_those_by_hand(tmp_path):
         ranks = [one["rank"] for one in items.to_pylist() if one["group"] == direction]
         assert len(ranks) == scores[f"{direction}_r1"]["n"] == count
         for k in (1, 5, 10):
-            assert scores[f"{direction}_r{k}"]["value"] == pytest.approx(
-                np.mean([rank <= k for rank in ranks])
-            )
+            assert scores[f"{direction}_r{k}"]["value"] == pytest.approx(np.mean([rank <= k for rank in ranks]))
             assert done.metrics[f"{direction}_r{k}"] == scores[f"{direction}_r{k}"]["value"]
     assert 0 < scores["text_to_image_r1"]["value"] < 1
     assert scores["text_to_image_r1"]["definition"].startswith("text to image: share of queries")
@@ -166,9 +156,7 @@ def test_each_row_is_a_pair_without_a_key(tmp_path):
     pq.write_table(table.drop_columns(["key"]), tmp_path / "keyless.parquet")
     keyless = Files(str(tmp_path / "keyless.parquet"))
     for number, (key, pool) in enumerate([("", whole), ("key", whole), ("key", keyless)]):
-        _, scores, items, _, _ = run(
-            Retrieval(model=Told(), pool=pool, key=key, ks=(1,)), tmp_path / str(number)
-        )
+        _, scores, items, _, _ = run(Retrieval(model=Told(), pool=pool, key=key, ks=(1,)), tmp_path / str(number))
         assert scores["image_to_text_r1"]["value"] == scores["text_to_image_r1"]["value"] == 1
         assert set(items["label"].to_pylist()) == {"a", "b", "c"}
     with pytest.raises(InputError, match="no column 'keys'"):
@@ -239,9 +227,7 @@ def test_a_model_without_pictures_is_refused(tmp_path, monkeypatch):
 
 
 def test_the_pictures_are_embedded_in_one_shape(tmp_path, teller):
-    run(
-        Retrieval(model=Told(), pool=write(tmp_path / "pool", world()), key="key", batch=5), tmp_path / "runs"
-    )
+    run(Retrieval(model=Told(), pool=write(tmp_path / "pool", world()), key="key", batch=5), tmp_path / "runs")
     assert set(teller.batches) == {5}
 
 
@@ -253,9 +239,7 @@ def test_a_real_network_scores_the_same_on_any_shards_and_order(tmp_path, clip_f
         data = io.BytesIO()
         Image.fromarray(noise(number // 2)).save(data, "png")
         text = f"{words[number % 6]} {words[number // 6]}"
-        rows.append(
-            row(f"r{number:02}", f"k{number // 2:02}", {"bytes": data.getvalue(), "path": None}, text)
-        )
+        rows.append(row(f"r{number:02}", f"k{number // 2:02}", {"bytes": data.getvalue(), "path": None}, text))
     model = HubModel(str(clip_folder()))
     pool = write(tmp_path / "pool", rows)
     first = run(Retrieval(model=model, pool=pool, key="key"), tmp_path / "one")

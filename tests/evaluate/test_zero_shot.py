@@ -63,9 +63,7 @@ def painter(monkeypatch):
 
 
 def png(colour, noise=0):
-    pixels = np.clip(
-        np.full((4, 4, 3), colour) + np.random.default_rng(noise).integers(-30, 30, (4, 4, 3)), 0, 255
-    )
+    pixels = np.clip(np.full((4, 4, 3), colour) + np.random.default_rng(noise).integers(-30, 30, (4, 4, 3)), 0, 255)
     out = io.BytesIO()
     Image.fromarray(pixels.astype(np.uint8)).save(out, "png")
     return out.getvalue()
@@ -106,9 +104,7 @@ def run(task, out, reuse="any"):
 
 def test_a_pool_is_scored_and_every_item_told(tmp_path):
     pool = write(tmp_path / "pool", ROWS)
-    done, scores, items, folder, _ = run(
-        ZeroShot(model=Painted(), pool=pool, classes=CLASSES), tmp_path / "runs"
-    )
+    done, scores, items, folder, _ = run(ZeroShot(model=Painted(), pool=pool, classes=CLASSES), tmp_path / "runs")
     assert scores["top1"]["value"] == 0.7
     assert (scores["top1"]["n"], scores["top1"]["of"]) == (10, 10)
     assert scores["mean_per_class"]["value"] == pytest.approx((1 + 0.5) / 2)
@@ -131,18 +127,14 @@ def test_a_pool_is_scored_and_every_item_told(tmp_path):
 @pytest.mark.parametrize("shards", [1, 2, 3, 4, 7])
 @pytest.mark.parametrize("batch", [1, 4, 64])
 def test_shards_order_and_batch_change_nothing(tmp_path, painter, shards, batch):
-    first = run(
-        ZeroShot(model=Painted(), pool=write(tmp_path / "a", ROWS), classes=CLASSES), tmp_path / "one"
-    )
+    first = run(ZeroShot(model=Painted(), pool=write(tmp_path / "a", ROWS), classes=CLASSES), tmp_path / "one")
     mixed = [ROWS[i] for i in np.random.default_rng(shards).permutation(10)]
     painter.batches.clear()
     pool = write(tmp_path / "b", mixed, shards)
     second = run(ZeroShot(model=Painted(), pool=pool, classes=CLASSES, batch=batch), tmp_path / "two")
     assert second[1] == first[1]
     assert second[2].equals(first[2])
-    assert set(painter.batches) == {
-        batch
-    }  # one shape: a picture's vector cannot depend on its neighbours' number
+    assert set(painter.batches) == {batch}  # one shape: a picture's vector cannot depend on its neighbours' number
 
 
 def test_what_cannot_be_scored_is_listed_and_counted(tmp_path):
@@ -257,9 +249,7 @@ def test_nothing_to_score_is_said(tmp_path):
 def test_a_model_without_pictures_is_refused(tmp_path, monkeypatch):
     monkeypatch.setattr(zero_shot, "open_model", lambda model, here: object())
     with pytest.raises(SettingError, match="object embeds no pictures and texts"):
-        run(
-            ZeroShot(model=Painted(), pool=write(tmp_path / "pool", ROWS), classes=CLASSES), tmp_path / "runs"
-        )
+        run(ZeroShot(model=Painted(), pool=write(tmp_path / "pool", ROWS), classes=CLASSES), tmp_path / "runs")
 
 
 @pytest.mark.parametrize(
@@ -308,10 +298,7 @@ def test_scores_are_finite_numbers(tmp_path):
     pool = write(tmp_path / "pool", ROWS[:1])
     _, scores, _, _, _ = run(ZeroShot(model=Painted(), pool=pool, classes=CLASSES), tmp_path / "runs")
     assert all(
-        math.isfinite(value)
-        for score in scores.values()
-        for value in score.values()
-        if isinstance(value, float)
+        math.isfinite(value) for score in scores.values() for value in score.values() if isinstance(value, float)
     )
     assert scores["mean_per_class"]["note"] == "no interval: 1 classes"
 
@@ -326,9 +313,7 @@ def noisy(noise, count=37):
     return out
 
 
-def test_a_real_network_scores_the_same_on_any_shards_order_and_batch(
-    tmp_path, clip_folder, noise, monkeypatch
-):
+def test_a_real_network_scores_the_same_on_any_shards_order_and_batch(tmp_path, clip_folder, noise, monkeypatch):
     monkeypatch.setattr(zero_shot, "open_model", open_model)
     rows, model = noisy(noise), HubModel(str(clip_folder()))
     first = run(ZeroShot(model=model, pool=write(tmp_path / "a", rows), classes=CLASSES), tmp_path / "one")
@@ -336,9 +321,7 @@ def test_a_real_network_scores_the_same_on_any_shards_order_and_batch(
     for shards, batch in ((1, 64), (3, 64), (7, 4), (2, 1)):
         mixed = [rows[i] for i in np.random.default_rng(shards).permutation(len(rows))]
         pool = write(tmp_path / f"{shards}", mixed, shards)
-        found = run(
-            ZeroShot(model=model, pool=pool, classes=CLASSES, batch=batch), tmp_path / f"runs{shards}"
-        )
+        found = run(ZeroShot(model=model, pool=pool, classes=CLASSES, batch=batch), tmp_path / f"runs{shards}")
         assert found[1] == first[1]
         assert found[2].equals(first[2])
 

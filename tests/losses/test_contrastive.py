@@ -72,9 +72,7 @@ def test_large_scales_stay_finite():
 def test_no_more_than_a_chunk_of_logits_exists(monkeypatch):
     seen = []
     product = torch.Tensor.__matmul__
-    monkeypatch.setattr(
-        torch.Tensor, "__matmul__", lambda a, b: seen.append(product(a, b).shape) or product(a, b)
-    )
+    monkeypatch.setattr(torch.Tensor, "__matmul__", lambda a, b: seen.append(product(a, b).shape) or product(a, b))
     clip_loss(unit(64, 4, 0).requires_grad_(), unit(64, 4, 1), torch.tensor(1.0), chunk=16).backward()
     assert max(shape.numel() for shape in seen) == 16 * 64
 

@@ -22,9 +22,7 @@ from sensorium.metrics.intervals import wilson
 def slow_ranks(scores, labels):
     found = []
     for row, label in zip(scores.tolist(), labels.tolist(), strict=True):
-        order = sorted(
-            range(len(row)), key=lambda c: (-row[c], c == label)
-        )  # the true class last among equals
+        order = sorted(range(len(row)), key=lambda c: (-row[c], c == label))  # the true class last among equals
         found.append(1 + order.index(label))
     return found
 
@@ -132,9 +130,7 @@ def test_rate_scores_say_n_of_m_and_how_the_interval_came_about():
 def test_groups_of_classes_are_scored_on_their_items():
     labels = np.array([0, 0, 1, 2, 3, 3])
     hits = np.array([True, False, True, False, True, True])
-    found = group_scores(
-        hits, labels, {"head": [0, 1], "tail": [3], "empty": [7]}, of={"head": 4}, definition="x"
-    )
+    found = group_scores(hits, labels, {"head": [0, 1], "tail": [3], "empty": [7]}, of={"head": 4}, definition="x")
     assert found["head"].value == pytest.approx(2 / 3)
     assert (found["head"].n, found["head"].of) == (3, 4)
     assert found["tail"].value == 1
@@ -148,12 +144,7 @@ def test_neighbours_that_cast_no_vote_are_never_hits():
     labels = np.arange(6)
     votes = neighbour_votes(test, train, labels, k=1, num_classes=6)
     ranks = true_ranks(votes, labels)
-    assert (
-        top_k_accuracy(ranks, 1)
-        == top_k_accuracy(ranks, 5)
-        == top_k_accuracy(ranks, 6)
-        == pytest.approx(2 / 6)
-    )
+    assert top_k_accuracy(ranks, 1) == top_k_accuracy(ranks, 5) == top_k_accuracy(ranks, 6) == pytest.approx(2 / 6)
     with pytest.raises(SettingError, match="k = 20 neighbours among 6"):
         neighbour_votes(test, train, labels, k=20, num_classes=6)
 

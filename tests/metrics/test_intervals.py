@@ -106,9 +106,7 @@ def test_wilson_stays_inside_and_holds_the_estimate(successes, more):
     assert wilson(successes * 4, n * 4).high - wilson(successes * 4, n * 4).low < found.high - found.low
 
 
-@pytest.mark.parametrize(
-    "call", [lambda: wilson(3, 2), lambda: wilson(-1, 2), lambda: wilson(1, 2, level=95)]
-)
+@pytest.mark.parametrize("call", [lambda: wilson(3, 2), lambda: wilson(-1, 2), lambda: wilson(1, 2, level=95)])
 def test_wilson_refuses_nonsense(call):
     with pytest.raises(SettingError):
         call()

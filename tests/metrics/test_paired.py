@@ -21,9 +21,7 @@ def test_a_paired_difference_by_hand():
     half = 2.7764451051977935 * d.std(ddof=1) / math.sqrt(5)
     assert (found.low, found.high) == pytest.approx((0.43 - half, 0.43 + half))
     assert found.effect_size == pytest.approx(0.43 / d.std(ddof=1))
-    assert found.detectable == pytest.approx(
-        (2.7764451051977935 + 0.94096457723518136) * d.std(ddof=1) / math.sqrt(5)
-    )
+    assert found.detectable == pytest.approx((2.7764451051977935 + 0.94096457723518136) * d.std(ddof=1) / math.sqrt(5))
     assert list(found.pairs) == ["0", "1", "2", "3", "4"]
     assert found.interval.beyond(0.01)
     assert json.loads(json.dumps(found.as_json()))["n"] == 5

@@ -69,9 +69,7 @@ def test_the_best_order_alone_has_ndcg_one(gains, k):
 
 
 def test_queries_without_relevant_ids_have_no_value_and_are_counted():
-    found = over_queries(
-        {"q1": ["a"]}, {"q1": ["a"], "q2": [], "q3": ["b"]}, lambda r, g: recall_at_k(r, g, 1)
-    )
+    found = over_queries({"q1": ["a"]}, {"q1": ["a"], "q2": [], "q3": ["b"]}, lambda r, g: recall_at_k(r, g, 1))
     assert found.values == {"q1": 1.0, "q3": 0.0}  # unanswered is 0, unanswerable is left out
     assert (found.mean, found.without_relevant) == (0.5, ("q2",))
     empty = over_queries({}, {"q": []}, lambda r, g: recall_at_k(r, g, 1))

@@ -134,9 +134,7 @@ def test_a_stopped_run_goes_on_and_gives_the_same_bytes(model, pictures, texts, 
         with pytest.raises(KeyboardInterrupt):
             apply(model, [pictures, texts], tmp_path / "out", machine=CPU)
     assert len(list((tmp_path / "out" / "rows").iterdir())) == 1
-    monkeypatch.setattr(
-        applying.Work, "results", lambda self, chunk: seen.append(chunk.name) or results(self, chunk)
-    )
+    monkeypatch.setattr(applying.Work, "results", lambda self, chunk: seen.append(chunk.name) or results(self, chunk))
     apply(model, [pictures, texts], tmp_path / "out", machine=CPU)
     assert seen[1:] == [seen[1], seen[1]]
     for path in (tmp_path / "whole").rglob("*.*"):

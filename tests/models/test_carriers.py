@@ -29,9 +29,7 @@ def site(tmp_path, monkeypatch):
         (root / package / "__init__.py").write_text("raise RuntimeError('a carrier was imported')")
         info = root / f"{package}-1.0.dist-info"
         info.mkdir()
-        (info / "METADATA").write_text(
-            f"Metadata-Version: 2.1\nName: {package.replace('_', '-')}\nVersion: 1.0\n"
-        )
+        (info / "METADATA").write_text(f"Metadata-Version: 2.1\nName: {package.replace('_', '-')}\nVersion: 1.0\n")
     (root / "tiny_model" / "model" / "model.safetensors").write_bytes(CONTENT)
     (root / "tiny_model" / "model" / "config.json").write_text("{}")
     (root / "tiny_model" / "part1").write_bytes(HALVES[0])
@@ -66,9 +64,7 @@ def test_found_without_importing_the_package(site):
 
 
 def test_a_package_that_is_not_installed_is_none():
-    absent = carrier(
-        CarriedFile(name="x", sha256="0" * 64, parts=(Part(package="no-such-package-here", path="x/y"),))
-    )
+    absent = carrier(CarriedFile(name="x", sha256="0" * 64, parts=(Part(package="no-such-package-here", path="x/y"),)))
     assert carriers.find(absent) is None
     assert carriers.folder(absent) is None
     assert carriers.row(absent)["installed"] is False

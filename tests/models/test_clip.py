@@ -90,8 +90,7 @@ def test_a_copy_under_another_name_gives_the_same_embeddings(tmp_path):
     tiny_models.clip_folder(tmp_path / "quick")
     shutil.copytree(tmp_path / "quick", tmp_path / "named-after-another-activation-gelu")
     first, second = (
-        ClipMatcher.from_folder(tmp_path / name, devices=0)
-        for name in ("quick", "named-after-another-activation-gelu")
+        ClipMatcher.from_folder(tmp_path / name, devices=0) for name in ("quick", "named-after-another-activation-gelu")
     )
     pictures = tiny_models.pictures()
     np.testing.assert_allclose(second.embed_images(pictures), first.embed_images(pictures), atol=1e-6)
@@ -106,10 +105,7 @@ def test_another_activation_gives_other_embeddings_and_another_identity(tmp_path
     (folder / "config.json").write_text(text.replace('"quick_gelu"', '"gelu"'), encoding="utf-8")
     after = ClipMatcher.from_folder(folder, devices=0)
     assert identity(folder) != name
-    assert (
-        np.abs(after.embed_images(tiny_models.pictures()) - before.embed_images(tiny_models.pictures())).max()
-        > 1e-4
-    )
+    assert np.abs(after.embed_images(tiny_models.pictures()) - before.embed_images(tiny_models.pictures())).max() > 1e-4
     assert np.abs(after.embed_texts(TEXTS) - before.embed_texts(TEXTS)).max() > 1e-4
 
 
@@ -122,10 +118,7 @@ def test_another_mean_gives_other_embeddings_and_another_identity(tmp_path):
     )
     tiny_models.edit(folder / "preprocessor_config.json", image_mean=[0.5, 0.5, 0.5])
     assert identity(folder) != name
-    assert (
-        np.abs(ClipMatcher.from_folder(folder, devices=0).embed_images(tiny_models.pictures()) - before).max()
-        > 1e-4
-    )
+    assert np.abs(ClipMatcher.from_folder(folder, devices=0).embed_images(tiny_models.pictures()) - before).max() > 1e-4
 
 
 def test_long_texts_are_cut_and_say_so(tmp_path):

@@ -162,9 +162,7 @@ def test_a_missing_shard_is_named(model):
     assert missing_weights(model) == ""
 
 
-@pytest.mark.parametrize(
-    "name", ["../other.safetensors", "/etc/x.safetensors", "a\\b.safetensors", "x.bin", 3]
-)
+@pytest.mark.parametrize("name", ["../other.safetensors", "/etc/x.safetensors", "a\\b.safetensors", "x.bin", 3])
 def test_an_index_that_leads_out_of_the_folder_is_refused(model, name):
     index(model, name)
     with pytest.raises(InputError, match="not a safetensors file inside the folder"):

@@ -11,8 +11,8 @@ from types import SimpleNamespace
 import numpy as np
 import pytest
 import torch
-from tests.models.test_huggingface import COMMIT, snapshot
 from tests.models import tiny_models
+from tests.models.test_huggingface import COMMIT, snapshot
 
 from sensorium.core.errors import InputError, SettingError
 from sensorium.core.fingerprint import Fingerprints
@@ -69,18 +69,14 @@ def fingerprint(path) -> str:
 
 def carried_at(monkeypatch, folder):
     """Make every carrier that is a folder lie at `folder`."""
-    monkeypatch.setattr(
-        hub.carriers, "verified", lambda carrier: {"model.safetensors": folder / "model.safetensors"}
-    )
+    monkeypatch.setattr(hub.carriers, "verified", lambda carrier: {"model.safetensors": folder / "model.safetensors"})
     monkeypatch.setattr(hub.carriers, "folder", lambda carrier: folder)
 
 
 def test_a_folder_loads_by_its_settings(model):
     matcher = load(model, devices=0)
     assert matcher.score(tiny_models.pictures(2), ["dog", "cat", "red"]).shape == (2, 3)
-    np.testing.assert_array_equal(
-        load(str(model), devices=0).embed_texts(["dog"]), matcher.embed_texts(["dog"])
-    )
+    np.testing.assert_array_equal(load(str(model), devices=0).embed_texts(["dog"]), matcher.embed_texts(["dog"]))
 
 
 def test_a_sentence_encoder_loads_by_its_modules(tmp_path):
@@ -177,9 +173,7 @@ def test_a_file_is_no_model(model):
 
 
 def test_networks_off_the_list_and_code_of_a_folder_are_refused(model):
-    tiny_models.edit(
-        model / "config.json", architectures=["EvilModel"], auto_map={"AutoModel": "evil.EvilModel"}
-    )
+    tiny_models.edit(model / "config.json", architectures=["EvilModel"], auto_map={"AutoModel": "evil.EvilModel"})
     (model / "evil.py").write_text("raise RuntimeError('code of a model folder was run')")
     with pytest.raises(
         SettingError, match=r"EvilModel and asks for code of its own, which is never executed; .*CLIPModel"

@@ -90,9 +90,7 @@ def test_text_files_of_one_name_keep_apart(tmp_path):
 @pytest.fixture
 def table():
     rows = [png(picture) for picture in tiny_models.pictures(3)]
-    return pa.table(
-        {"id": ["x", "y", "z"], "image": [rows[0], b"no", rows[2]], "caption": ["dog", None, "cat"]}
-    )
+    return pa.table({"id": ["x", "y", "z"], "image": [rows[0], b"no", rows[2]], "caption": ["dog", None, "cat"]})
 
 
 def test_parquet_gives_pictures_before_texts(tmp_path, table):

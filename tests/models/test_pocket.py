@@ -24,13 +24,9 @@ def test_every_file_is_pinned_by_a_whole_sha256():
 
 
 def test_the_requirements_are_the_carriers_of_the_table():
-    lines = [
-        line for line in REQUIREMENTS.read_text("utf-8").splitlines() if line and not line.startswith("#")
-    ]
+    lines = [line for line in REQUIREMENTS.read_text("utf-8").splitlines() if line and not line.startswith("#")]
     found = dict(LINE.fullmatch(line).groups() for line in lines)
-    wanted = {
-        package: version for carrier in CARRIERS.values() for package, version in carrier.packages.items()
-    }
+    wanted = {package: version for carrier in CARRIERS.values() for package, version in carrier.packages.items()}
     assert found == wanted
 
 

@@ -9,7 +9,6 @@ from transformers import AutoTokenizer
 from sensorium.core.errors import InputError
 from sensorium.data.words import Bytes
 from sensorium.models.config_two_tower import CLIP_TOKENS, HubTokens
-from sensorium.models.hub import HubModel
 from sensorium.models.tokens import as_released, save_tokenizer
 
 BYTES = Bytes(vocabulary=300, length=12)
@@ -23,17 +22,26 @@ def test_bytes_are_the_same_integers_in_transformers(texts):
     np.testing.assert_array_equal(found["input_ids"], BYTES(texts))
 
 
-def test_a_saved_tokenizer_is_read_back_by_name(tmp_path, monkeypatch):
+def test_a_saved_tokenizer_is_read_back_by_name(tmp_path):
     save_tokenizer(BYTES, tmp_path / "first")
     tokenizer = AutoTokenizer.from_pretrained(tmp_path / "first")
     assert tokenizer("é")["input_ids"] == [298, 195, 169, 299]
-    tokens = HubTokens(model=HubModel(str(tmp_path / "first")), length=12)
+    tokens = HubTokens(name=str(tmp_path / "first"), length=12)
     np.testing.assert_array_equal(tokens(["a cat", "é"]), BYTES(["a cat", "é"]))
     save_tokenizer(tokens, tmp_path / "second")
     assert AutoTokenizer.from_pretrained(tmp_path / "second")("é")["input_ids"] == [298, 195, 169, 299]
 
 
-def test_a_tokenizer_that_is_not_there_is_one_sentence(tmp_path, monkeypatch):
-    monkeypatch.setenv("HF_HUB_OFFLINE", "1")
-    with pytest.raises(InputError, match="is not on this machine"):
+def test_a_tokenizer_that_is_not_there_is_one_sentence():
+    with pytest.raises(InputError, match="hf download openai/clip-vit-base-patch32"):
         CLIP_TOKENS(["a cat"])
+
+
+def test_a_name_is_known_without_its_files_and_a_folder_by_content(tmp_path):
+    assert CLIP_TOKENS.identity()["name"] == "openai/clip-vit-base-patch32"
+    for place in ("first", "second"):
+        save_tokenizer(BYTES, tmp_path / place)
+    first, second = (HubTokens(name=str(tmp_path / place)).identity() for place in ("first", "second"))
+    assert first == second
+    (tmp_path / "second" / "tokenizer_config.json").write_text("{}")
+    assert HubTokens(name=str(tmp_path / "second")).identity() != first

@@ -15,14 +15,8 @@ from transformers import CLIPModel
 
 from sensorium.core.errors import InputError, SettingError
 from sensorium.models import weights as loading
-from sensorium.models.weights import (
-    choose_device,
-    from_pickle,
-    open_network,
-    precision_context,
-    read_pickle,
-    read_tokenizer,
-)
+from sensorium.models.device import choose_device, precision_context
+from sensorium.models.weights import from_pickle, open_network, read_pickle, read_tokenizer
 
 KEY = "visual_projection.weight"
 
@@ -98,9 +92,7 @@ def test_a_kernel_named_by_a_config_is_not_fetched(model):
 
 def test_code_named_by_a_folder_is_not_run(model):
     for name in ("config.json", "tokenizer_config.json", "preprocessor_config.json"):
-        tiny_models.edit(
-            model / name, auto_map={"AutoModel": "evil.Evil", "AutoTokenizer": ["evil.Evil", None]}
-        )
+        tiny_models.edit(model / name, auto_map={"AutoModel": "evil.Evil", "AutoTokenizer": ["evil.Evil", None]})
     (model / "evil.py").write_text("raise RuntimeError('code of a model folder was run')")
     open_network(CLIPModel, model)
     read_tokenizer(model)

@@ -79,9 +79,7 @@ def clip_folder(folder: Path, family: str = "CLIPModel", activation: str = "quic
                     value.normal_(std=0.5)
         made.save_pretrained(folder)
         tokenizer().save_pretrained(folder)
-        CLIPImageProcessorPil(
-            size={"shortest_edge": 16}, crop_size={"height": 16, "width": 16}
-        ).save_pretrained(folder)
+        CLIPImageProcessorPil(size={"shortest_edge": 16}, crop_size={"height": 16, "width": 16}).save_pretrained(folder)
     return made
 
 
@@ -102,12 +100,9 @@ def sentence_folder(folder: Path, pooling: str = "mean_tokens", pooler: bool = T
         made.save_pretrained(folder)
         tokenizer().save_pretrained(folder)
     parts = [("Transformer", ""), ("Pooling", "1_Pooling"), ("Normalize", "2_Normalize")]
-    modules = [
-        {"idx": k, "name": str(k), "path": path, "type": f"x.{kind}"} for k, (kind, path) in enumerate(parts)
-    ]
+    modules = [{"idx": k, "name": str(k), "path": path, "type": f"x.{kind}"} for k, (kind, path) in enumerate(parts)]
     modes = {
-        f"pooling_mode_{mode}": mode == pooling
-        for mode in ("cls_token", "mean_tokens", "max_tokens", "lasttoken")
+        f"pooling_mode_{mode}": mode == pooling for mode in ("cls_token", "mean_tokens", "max_tokens", "lasttoken")
     }
     write(folder / "modules.json", modules)
     write(folder / "1_Pooling" / "config.json", {"word_embedding_dimension": 16, **modes})
@@ -127,6 +122,4 @@ def edit(path: Path, **changes: object) -> None:
 
 def pictures(count: int = 5) -> list[np.ndarray]:
     """Pictures of several sizes."""
-    return [
-        np.random.default_rng(k).integers(0, 256, (20 + 3 * k, 24, 3), dtype=np.uint8) for k in range(count)
-    ]
+    return [np.random.default_rng(k).integers(0, 256, (20 + 3 * k, 24, 3), dtype=np.uint8) for k in range(count)]

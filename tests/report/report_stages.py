@@ -134,9 +134,7 @@ class ToyScores(Stage):
         scores = {
             "head": Score(value=self.top1 * 1.5, n=20, low=0.5, high=0.7),
             "tail": Score(value=None, n=0, note="no items of the tail"),
-            "top1": Score(
-                value=self.top1, n=40, of=44, low=0.3, high=0.5, definition="share of items right."
-            ),
+            "top1": Score(value=self.top1, n=40, of=44, low=0.3, high=0.5, definition="share of items right."),
             "top5": Score(value=0.9, n=40),
         }
         files.write_json(here.out / "scores.json", {name: score.as_json() for name, score in scores.items()})

@@ -42,9 +42,7 @@ def test_a_flow_knows_whether_its_parts_sum_to_what_went_in():
 
 
 def test_the_richest_medium_shapes_the_grid():
-    text, image, sound = (
-        Sample(caption=Text(content="a"), **given) for given in ({}, {"image": PNG}, {"audio": WAV})
-    )
+    text, image, sound = (Sample(caption=Text(content="a"), **given) for given in ({}, {"image": PNG}, {"audio": WAV}))
     assert Samples(items=(text,)).form == "texts"
     assert Samples(items=(text, sound)).form == "sounds"
     assert Samples(items=(text, sound, image)).form == "images"

@@ -100,9 +100,7 @@ def test_missing_and_odd_figures_are_survived(tmp_path, pool, statistics):
 
 
 def test_counts_by_reason_add_up_also_when_only_totals_are_known(tmp_path):
-    part = pool_contribution(
-        [fake(tmp_path / "p", {"rows_in": 9, "rows_out": 5, "dropped": 3, "rejected": 1})]
-    )
+    part = pool_contribution([fake(tmp_path / "p", {"rows_in": 9, "rows_out": 5, "dropped": 3, "rejected": 1})])
     (flow,) = blocks(part, Flow)
     assert flow.balanced()
     assert [(p.label, p.kind) for p in flow.parts] == [
@@ -115,9 +113,7 @@ def test_counts_by_reason_add_up_also_when_only_totals_are_known(tmp_path):
 def test_many_reasons_are_summed_up(tmp_path):
     reasons = {f"reason {i}": 20 - i for i in range(15)}
     total = sum(reasons.values())
-    part = pool_contribution(
-        [fake(tmp_path / "p", {"rows_in": total, "rows_out": 0, "dropped_by_reason": reasons})]
-    )
+    part = pool_contribution([fake(tmp_path / "p", {"rows_in": total, "rows_out": 0, "dropped_by_reason": reasons})])
     (flow,) = blocks(part, Flow)
     assert flow.balanced()
     assert len(flow.parts) == 9
@@ -140,9 +136,7 @@ def test_kept_rows_are_not_called_the_pool_before_curation(tmp_path):
     assert "What went in, before anything was removed." in says
     pool = fake(tmp_path / "p", {"rows_in": 9, "rows_out": 5, "dropped": 4})
     (pool.folder / "rows").symlink_to(plan.folder(plan.order[0]) / "rows")
-    assert "Some of the rows that were kept." in [
-        section.says for section in pool_contribution([pool]).sections
-    ]
+    assert "Some of the rows that were kept." in [section.says for section in pool_contribution([pool]).sections]
 
 
 def test_a_run_without_pools_adds_nothing():

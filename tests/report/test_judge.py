@@ -85,8 +85,7 @@ def test_equal_values_do_not_count_as_a_gain_by_rounding():
 def test_lower_may_be_better():
     expect = Better("a", than="b", on="wer", better="lower", by=0.05)
     assert (
-        judge(claim(expect), scores([0.1, 0.11, 0.1, 0.12, 0.1], [0.3, 0.3, 0.31, 0.3, 0.29], "wer")).verdict
-        == "holds"
+        judge(claim(expect), scores([0.1, 0.11, 0.1, 0.12, 0.1], [0.3, 0.3, 0.31, 0.3, 0.29], "wer")).verdict == "holds"
     )
 
 
@@ -118,14 +117,8 @@ def test_an_undecided_claim_says_what_it_could_have_seen():
 
 def test_exact_claims_judge_every_value():
     exact = {"kind": "exact", "seeds": 1}
-    assert (
-        judge(claim(Same("a", "b", on="bytes", within=0), **exact), scores([5], [5], "bytes")).verdict
-        == "holds"
-    )
-    assert (
-        judge(claim(Same("a", "b", on="bytes", within=0), **exact), scores([5], [6], "bytes")).verdict
-        == "fails"
-    )
+    assert judge(claim(Same("a", "b", on="bytes", within=0), **exact), scores([5], [5], "bytes")).verdict == "holds"
+    assert judge(claim(Same("a", "b", on="bytes", within=0), **exact), scores([5], [6], "bytes")).verdict == "fails"
     two = claim(Better("a", than="b", on="s", by=1), kind="exact", seeds=2)
     assert judge(two, scores([5, 5], [1, 5], "s")).verdict == "fails"
 
@@ -223,9 +216,7 @@ def test_a_claim_that_the_recipe_states_differently_today_is_seen(tmp_path):
 def test_a_record_that_is_not_the_last_in_its_log_is_seen(tmp_path):
     path, content = record(tmp_path, GOOD)
     log = tmp_path / "toy.log.jsonl"
-    log.write_text(
-        '{"event": "begun"}\n{"event": "verd\n' + json.dumps({"event": "verdict", "record": content}) + "\n"
-    )
+    log.write_text('{"event": "begun"}\n{"event": "verd\n' + json.dumps({"event": "verdict", "record": content}) + "\n")
     assert check_claim(path).agrees
     with log.open("a") as handle:
         handle.write(json.dumps({"event": "verdict", "record": {**content, "verdict": "fails"}}) + "\n")

@@ -33,9 +33,7 @@ def test_all_arms_share_one_picture_and_one_table(tmp_path):
 
 
 def test_torn_and_foreign_lines_are_passed_over(tmp_path):
-    lines = (
-        b'{"update": 1, "loss": 2.0}\n[1]\n"x"\n\xff\xfe\n\n{"update": 2, "loss": null}\n{"update": 3, "lo'
-    )
+    lines = b'{"update": 1, "loss": 2.0}\n[1]\n"x"\n\xff\xfe\n\n{"update": 2, "loss": null}\n{"update": 3, "lo'
     assert loss_curve(read_lines(model(tmp_path / "m", lines))) == [(1.0, 2.0)]
 
 

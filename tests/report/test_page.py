@@ -100,9 +100,7 @@ def test_text_from_outside_is_shown_letter_by_letter_and_never_as_markup(text):
     if len(text) < 100:
         assert expected in reader.text
     shown_or_read = ("aria-label", "data-v")
-    values = {
-        value for _, given_ in reader.tags for name, value in given_.items() if name not in shown_or_read
-    }
+    values = {value for _, given_ in reader.tags for name, value in given_.items() if name not in shown_or_read}
     assert not any("hit" in str(value) for value in values)
     if text.startswith("y"):
         assert "y" * 2000 not in reader.text
@@ -144,9 +142,7 @@ def test_captions_carry_language_and_direction():
         for text, lang in (("قلب", "ar"), ("heart", "en"), ("?", "no tag"))
     )
     reader = check_page(
-        page.render(
-            Page(headline=Headline(title="t"), sections=(Section(title="s", blocks=(Samples(items=items),)),))
-        )
+        page.render(Page(headline=Headline(title="t"), sections=(Section(title="s", blocks=(Samples(items=items),)),)))
     )
     captions = [given_ for tag, given_ in reader.tags if tag == "bdi" and "lang" in given_]
     assert [given_["lang"] for given_ in captions] == ["ar", "en"]
@@ -187,9 +183,7 @@ def browser():
     if not BROWSER.exists():
         pytest.skip(f"{BROWSER} is not installed")
     with playwright.sync_playwright() as running:
-        started = running.chromium.launch(
-            executable_path=str(BROWSER), args=["--no-sandbox", "--disable-gpu"]
-        )
+        started = running.chromium.launch(executable_path=str(BROWSER), args=["--no-sandbox", "--disable-gpu"])
         yield started
         started.close()
 
@@ -203,9 +197,7 @@ def opened(browser, path, **given_):
     tab.on("dialog", lambda dialog: trouble.append(dialog.message))
     tab.on(
         "request",
-        lambda request: (
-            trouble.append(request.url) if not request.url.startswith(("file:", "data:")) else None
-        ),
+        lambda request: trouble.append(request.url) if not request.url.startswith(("file:", "data:")) else None,
     )
     tab.goto(path.as_uri())
     return tab, trouble
@@ -232,8 +224,7 @@ def test_the_page_fits_every_width(browser, tmp_path, width):
 @pytest.mark.browser
 def test_tables_sort_by_keyboard(browser, tmp_path):
     rows = tuple(
-        (Cell(content=name), Cell(content=str(value), sort=value))
-        for name, value in (("b", 10), ("a", 9), ("c", 100))
+        (Cell(content=name), Cell(content=str(value), sort=value)) for name, value in (("b", 10), ("a", 9), ("c", 100))
     )
     table = Table(columns=(Column(title="name"), Column(title="value", kind="number")), rows=rows)
     path = page.write(

@@ -40,9 +40,7 @@ def findings():
 
 DRAWINGS = {
     "rank": lambda: plots.rank_curve(CURVES, 30),
-    "lines": lambda: plots.lines(
-        {"a": [(0, 1.0), (1, 0.5)], "b": [(0, 2.0)]}, plots.Axis(x="update", y="loss")
-    ),
+    "lines": lambda: plots.lines({"a": [(0, 1.0), (1, 0.5)], "b": [(0, 2.0)]}, plots.Axis(x="update", y="loss")),
     "bars": lambda: plots.grouped_bars(["all", "tail"], SCORES, chance=0.1),
     "findings": lambda: plots.findings(findings(), [(0.05, float("inf")), (-0.1, 0.1), (0, float("inf"))]),
     "seeds": lambda: plots.seeds({"raw": [0.1, 0.2], "new": [0.3, 0.35]}, "top1"),
@@ -57,9 +55,7 @@ def test_drawings_are_well_formed_coloured_by_the_page_and_equal_each_time(name)
     assert root.tag == "svg"
     assert "viewBox" in root.attrib
     assert "width" not in root.attrib
-    assert not {"script", "style", "metadata", "image", "foreignObject"} & {
-        element.tag for element in root.iter()
-    }
+    assert not {"script", "style", "metadata", "image", "foreignObject"} & {element.tag for element in root.iter()}
     colours = set(re.findall(r": *#[0-9a-f]{6}", re.sub(r"var\([^)]*\)", "", svg)))
     assert not colours, f"colours that no page can change: {colours}"
     assert "var(--s1" in svg
@@ -94,9 +90,7 @@ def test_labels_are_text_whatever_they_hold(text):
 
 def test_a_users_settings_for_matplotlib_change_nothing():
     plain = DRAWINGS["bars"]()
-    with mpl.rc_context(
-        {"font.size": 30, "axes.facecolor": "red", "svg.fonttype": "path", "text.usetex": False}
-    ):
+    with mpl.rc_context({"font.size": 30, "axes.facecolor": "red", "svg.fonttype": "path", "text.usetex": False}):
         assert DRAWINGS["bars"]() == plain
         assert mpl.rcParams["font.size"] == 30
 

@@ -59,9 +59,7 @@ def test_a_missing_file_leaves_the_rest_of_the_page(tmp_path, name):
     check_page(write_run_page(plan, tmp_path / "a.html").read_text("utf-8"))
 
 
-@pytest.mark.parametrize(
-    "content", [b"", b"{", b"[]", b"\xff\x00", b'{"steps": 1, "top1": 2, "rows_in": []}']
-)
+@pytest.mark.parametrize("content", [b"", b"{", b"[]", b"\xff\x00", b'{"steps": 1, "top1": 2, "rows_in": []}'])
 def test_damaged_files_leave_the_rest_of_the_page(tmp_path, content):
     plan = ran(tmp_path / "runs", arms())
     for stage in collect(plan):
@@ -72,13 +70,9 @@ def test_damaged_files_leave_the_rest_of_the_page(tmp_path, content):
 
 
 def test_a_run_that_has_not_happened_has_a_page(tmp_path):
-    reader = check_page(
-        write_run_page(plan_of(tmp_path / "runs", arms()), tmp_path / "a.html").read_text("utf-8")
-    )
+    reader = check_page(write_run_page(plan_of(tmp_path / "runs", arms()), tmp_path / "a.html").read_text("utf-8"))
     assert "missing" in reader.text
-    assert (
-        check_page(write_run_page([], tmp_path / "b.html").read_text("utf-8")).text.count("An empty run") == 2
-    )
+    assert check_page(write_run_page([], tmp_path / "b.html").read_text("utf-8")).text.count("An empty run") == 2
 
 
 def test_one_stage_is_enough(tmp_path):

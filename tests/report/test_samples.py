@@ -27,9 +27,7 @@ def write(folder, tables):
 
 def table(first: int, count: int, langs=("en",)):
     ids = [f"r{i}" for i in range(first, first + count)]
-    return pa.table(
-        {"id": ids, "text": [f"t {i}" for i in ids], "lang": [langs[i % len(langs)] for i in range(count)]}
-    )
+    return pa.table({"id": ids, "text": [f"t {i}" for i in ids], "lang": [langs[i % len(langs)] for i in range(count)]})
 
 
 @pytest.mark.parametrize("cuts", [(60,), (20, 20, 20), (1, 9, 10, 10, 10, 10, 10)])
@@ -59,9 +57,7 @@ def test_an_empty_or_missing_pool_has_no_rows(tmp_path):
 def test_large_values_are_not_read_by_the_thousand(tmp_path, monkeypatch):
     monkeypatch.setattr("sensorium.report.samples._BYTES", 1 << 18)
     noise = np.random.default_rng(0).bytes((1 << 14) + 200)
-    big = pa.table(
-        {"id": [f"{i}" for i in range(200)], "image": [noise[i : i + (1 << 14)] for i in range(200)]}
-    )
+    big = pa.table({"id": [f"{i}" for i in range(200)], "image": [noise[i : i + (1 << 14)] for i in range(200)]})
     write(tmp_path, [big])
     assert folder_rows(tmp_path).num_rows <= 16
 
@@ -106,7 +102,5 @@ def test_what_cannot_be_decoded_leaves_its_reason_and_its_caption():
 
 
 def test_notes_name_the_language_and_one_column():
-    assert (
-        samples([{"text": "x", "lang": "de", "kind": "file name"}], note="kind")[0].note == "de · file name"
-    )
+    assert samples([{"text": "x", "lang": "de", "kind": "file name"}], note="kind")[0].note == "de · file name"
     assert samples([{"text": "x", "kind": None}], note="kind")[0].note == ""

@@ -23,10 +23,7 @@ def test_arms_stand_side_by_side_with_head_and_tail_apart(tmp_path):
     assert isinstance(figure, Figure)
     for word in ("all", "head", "tail", "scores raw", "scores balanced", "60.0", "40.0"):
         assert f">{word}<" in figure.svg
-    assert (
-        figure.caption
-        == "Lines are 95 % intervals. Share of items right. The dotted line is chance, 10.00 %."
-    )
+    assert figure.caption == "Lines are 95 % intervals. Share of items right. The dotted line is chance, 10.00 %."
     assert isinstance(table, Table)
     row = next(row for row in table.rows if row[0].content == "top-1" and row[1].content == "scores raw")
     assert [cell.content for cell in row[2:]] == ["60.00 %", "30.00 % to 50.00 %", "40 of 44"]

@@ -163,9 +163,7 @@ def test_every_verdict_stays_in_the_log(setting):
     second = setting.run(claim(expects=(Better("new", than="old", by=0.9),)))
     assert second.verdict == "fails"
     assert "paper's own scale" in second.words
-    assert any(
-        sentence.startswith("replaces the verdict") and "holds" in sentence for sentence in setting.said
-    )
+    assert any(sentence.startswith("replaces the verdict") and "holds" in sentence for sentence in setting.said)
     verdicts = [line["record"]["verdict"] for line in setting.log() if line["event"] == "verdict"]
     assert verdicts == ["holds", "fails"]
     assert setting.log()[1]["record"] == first.record
@@ -175,10 +173,7 @@ def test_a_record_that_no_log_knows_is_kept_before_it_is_replaced(setting):
     old = setting.run()
     (setting.out / "toy.log.jsonl").unlink()
     setting.run()
-    assert (
-        next(line["record"]["when"] for line in setting.log() if line["event"] == "verdict")
-        == old.record["when"]
-    )
+    assert next(line["record"]["when"] for line in setting.log() if line["event"] == "verdict") == old.record["when"]
     assert "note" in setting.log()[0]
 
 
@@ -202,9 +197,7 @@ def test_unequal_budgets_stop_after_the_first_seed_and_are_logged(setting):
 
 def test_a_budget_within_one_percent_is_fair(setting):
     assert (
-        setting.run(
-            claim(arms={"old": {"examples": 995}, "new": {"gain": 0.2}, "untrained": {"gain": -0.3}})
-        ).verdict
+        setting.run(claim(arms={"old": {"examples": 995}, "new": {"gain": 0.2}, "untrained": {"gain": -0.3}})).verdict
         == "holds"
     )
 
@@ -218,9 +211,7 @@ def test_wrong_metrics_and_figures_stop_after_the_first_seed_with_the_nearest_na
 
 
 def test_a_control_off_chance_leaves_the_claim_undecided(setting):
-    outcome = setting.run(
-        claim(arms={"old": {}, "new": {"gain": 0.2}, "untrained": {"gain": -0.1, "examples": 0}})
-    )
+    outcome = setting.run(claim(arms={"old": {}, "new": {"gain": 0.2}, "untrained": {"gain": -0.1, "examples": 0}}))
     assert outcome.verdict == "undecided"
     assert "control" in outcome.record["why"]
 

@@ -59,15 +59,11 @@ class Strain:
             if path.is_file() and path.name not in (DONE, BEGUN, LOCK)
         }
 
-    def start(
-        self, name: str, root: Path, jobs: int = 1, workers: int = 1, **options: Any
-    ) -> subprocess.Popen[str]:
+    def start(self, name: str, root: Path, jobs: int = 1, workers: int = 1, **options: Any) -> subprocess.Popen[str]:
         """The same in a process of its own, which can be killed."""
         words = [str(HERE / "graphs" / f"{name}.py"), str(root), str(jobs), str(workers)]
         words += [f"{key}={value}" for key, value in options.items()]
-        return subprocess.Popen(
-            [sys.executable, str(HERE / "drive.py"), *words], stderr=subprocess.PIPE, text=True
-        )
+        return subprocess.Popen([sys.executable, str(HERE / "drive.py"), *words], stderr=subprocess.PIPE, text=True)
 
     def kill_within(self, process: subprocess.Popen[str], root: Path, kind: str, num_items: int) -> set[Path]:
         """SIGKILL once a stage of the class has so many finished items; gives the markers there are then."""

@@ -66,9 +66,7 @@ def test_scores_equal_those_counted_by_hand():
     order = [sorted(range(30), key=lambda c: -row[c]) for row in cosines]
     right = np.array([row[0] == label for row, label in zip(order, labels, strict=True)])
     assert found["top1"].value == right.mean()
-    assert found["top5"].value == np.mean(
-        [label in row[:5] for row, label in zip(order, labels, strict=True)]
-    )
+    assert found["top5"].value == np.mean([label in row[:5] for row, label in zip(order, labels, strict=True)])
     assert found["mean_per_class"].value == pytest.approx(right.reshape(30, 4).mean(1).mean())
     assert found["head"].value == right[labels < 5].mean()
     assert found["tail"].value == right[labels >= 20].mean()

@@ -12,7 +12,7 @@ from sensorium.data.prepare import Augment, Pairs, Pixels
 from sensorium.data.rows import Rows
 from sensorium.data.sources import open_pool
 from sensorium.data.words import HashedWords
-from sensorium.train.loader import Loader
+from sensorium.train.loader import Loader, Loading
 
 PREPARE = Pairs(pixels=Pixels(size=16), tokens=HashedWords(length=4), augment=Augment(shift=1, jitter=0.2))
 
@@ -20,7 +20,7 @@ PREPARE = Pairs(pixels=Pixels(size=16), tokens=HashedWords(length=4), augment=Au
 def loader(pool, prepare=PREPARE, **settings):
     rows = Rows(open_pool(pool), prepare.columns)
     settings = {"batch": 6, "seed": 1, **settings}
-    return Loader(rows, prepare, Shuffle().visits(rows, 1), **settings)
+    return Loader(rows, prepare, Shuffle().visits(rows, 1), Loading(**settings))
 
 
 @pytest.fixture(scope="module")

@@ -31,7 +31,8 @@ from sensorium.train.watch import Watch
 
 def test_killed_runs_end_with_the_same_bits(tmp_path):
     script = Path(__file__).with_name("killed_runs.py")
-    done = subprocess.run([sys.executable, script, tmp_path, "5"], capture_output=True, text=True, timeout=240)
+    command = [sys.executable, script, tmp_path, "5"]
+    done = subprocess.run(command, capture_output=True, text=True, timeout=240)
     assert done.returncode == 0, done.stderr
     found = json.loads(done.stdout.splitlines()[-1])
     assert found.pop("kills") >= 5
@@ -84,6 +85,7 @@ def test_shards_threads_of_loading_and_memory_change_nothing(tmp_path):
         done = Finished(stage, tmp_path / f"runs{number}", machine)
         digests.add(digest(done.folder / "model.safetensors"))
         assert not (done.folder / "rows").exists(), "the mapped file is not kept"
+        assert any("rows are read from a file" in line for line in done.sentences) == (memory == 2000)
     assert len(digests) == 1
 
 
@@ -108,9 +110,7 @@ def flipped(content):
     return content[:-9] + bytes([content[-9] ^ 1]) + content[-8:]
 
 
-@pytest.mark.parametrize(
-    "damage", [lambda content: content[: len(content) // 2], lambda content: b"", flipped]
-)
+@pytest.mark.parametrize("damage", [lambda content: content[: len(content) // 2], lambda content: b"", flipped])
 def test_a_damaged_checkpoint_is_named_and_the_one_before_used(pool, tmp_path, damage):
     stage = tiny(pool, updates=20, keeping=Keeping(checkpoint_every=5))
     whole = Finished(stage, tmp_path / "whole")
@@ -121,9 +121,7 @@ def test_a_damaged_checkpoint_is_named_and_the_one_before_used(pool, tmp_path, d
     for name in ("done.json", "model.safetensors"):
         (broken.folder / name).unlink()
     again = Finished(stage, tmp_path / "broken")
-    assert any(
-        "update-00000020.safetensors" in line and "update-00000015" in line for line in again.sentences
-    )
+    assert any("update-00000020.safetensors" in line and "update-00000015" in line for line in again.sentences)
     assert digest(again.folder / "model.safetensors") == digest(whole.folder / "model.safetensors")
     assert [line["update"] for line in again.lines] == list(range(1, 21))
     for path in (again.folder / "checkpoints").iterdir():
@@ -230,17 +228,13 @@ class Game(Line):
         )
 
     def save(self, folder):
-        (folder / "line.json").write_text(
-            json.dumps({"slope": self.slope.item(), "other": self.other.item()})
-        )
+        (folder / "line.json").write_text(json.dumps({"slope": self.slope.item(), "other": self.other.item()}))
 
 
 def write_points(folder: Path, x, y) -> Files:
     folder.mkdir(parents=True, exist_ok=True)
     ids = [f"p{row:03d}" for row in range(len(x))]
-    pq.write_table(
-        pa.table({"id": ids, "x": np.asarray(x, float), "y": np.asarray(y, float)}), folder / "s.parquet"
-    )
+    pq.write_table(pa.table({"id": ids, "x": np.asarray(x, float), "y": np.asarray(y, float)}), folder / "s.parquet")
     return Files(str(folder))
 
 

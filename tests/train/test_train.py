@@ -16,7 +16,11 @@ from sensorium.core.fingerprint import Fingerprints
 from sensorium.core.stage import Stage, stage
 from sensorium.data.order import Draw, Mix
 from sensorium.data.sources import Files
+from sensorium.data.words import Bytes
 from sensorium.models.card import read_card
+from sensorium.models.clip import ClipMatcher
+from sensorium.models.config_two_tower import ClipConfig, HubTokens, Transformer
+from sensorium.models.hub import load
 from sensorium.pretrain.config_contrast import ContrastConfig
 from sensorium.train.optim import AdamW
 from sensorium.train.train import Keeping, Train
@@ -79,6 +83,23 @@ def test_a_pool_stage_and_its_card(pool, tmp_path):
     assert card.data == ("kept",)
     assert card.attribution == ("Pictures by Somebody, CC BY 4.0",)
     assert done.metrics["rows"] == 20
+
+
+def test_a_small_clip_trains_and_is_read_as_a_released_model(pool, tmp_path):
+    tower = Transformer(width=8, layers=1, heads=2)
+    tokens = Bytes(vocabulary=260, length=12)
+    config = ClipConfig(size=16, patch=8, vision=tower, text=tower, dim=4, vocabulary=260, context=12, tokens=tokens)
+    done = Finished(tiny(pool, config=ContrastConfig(towers=config), updates=4), tmp_path / "runs")
+    matcher = load(done.folder, devices=0)
+    assert isinstance(matcher, ClipMatcher)
+    assert matcher.score([np.zeros((16, 16, 3), np.uint8)], ["colour 1", "colour 2"]).shape == (1, 2)
+    assert read_card(done.folder).does == ("embed", "classify")
+
+
+def test_a_missing_tokenizer_is_said_before_the_pool_is_read(pool, tmp_path):
+    config = ClipConfig(tokens=HubTokens(name="nobody/nothing"))
+    stage = tiny(pool, config=ContrastConfig(towers=config))
+    refused(stage, tmp_path, InputError, "the tokenizer nobody/nothing is no folder here")
 
 
 def test_a_mix_of_two_pools(pool, tmp_path):

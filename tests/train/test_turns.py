@@ -55,9 +55,7 @@ def test_steps_equal_adamw_with_schedule_factors_and_clipping():
 
 def test_a_group_can_be_clipped_by_itself():
     first, second = parameters((4,), (4,))
-    turn = running(
-        Turn(groups=(Group(parameters=[first], clip=0.5), Group(parameters=[second]))), AdamW(clip=2.0)
-    )
+    turn = running(Turn(groups=(Group(parameters=[first], clip=0.5), Group(parameters=[second]))), AdamW(clip=2.0))
     give([first, second], 0)
     before = torch.cat([first.grad, second.grad]).norm()
     norm, _ = turn.step(0, torch.tensor(0.0))

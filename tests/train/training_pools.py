@@ -42,9 +42,7 @@ def png(pixels: np.ndarray) -> bytes:
     return content.getvalue()
 
 
-def write_pairs(
-    folder: Path, num_rows: int, *, broken: dict[int, bytes] | None = None, num_shards: int = 1
-) -> Files:
+def write_pairs(folder: Path, num_rows: int, *, broken: dict[int, bytes] | None = None, num_shards: int = 1) -> Files:
     """Pictures of one colour with the colour's name; `broken` replaces the bytes of some rows."""
     rng = np.random.default_rng(0)
     kind = pa.struct([("bytes", pa.binary()), ("path", pa.string())])

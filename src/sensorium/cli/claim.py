@@ -48,7 +48,7 @@ def claim(
         _check(record, name, json)
         return
     execution = _Execution(out, jobs, devices, precision, fresh, json)
-    outcome = _run(name, context.args, record, seeds, execution)
+    outcome = _run(name, context, record, seeds, execution)
     if json:
         output.emit_json({**outcome.record, "path": str(outcome.path), "page": str(outcome.page)})
         return
@@ -93,14 +93,14 @@ class _Execution:
         return plan
 
 
-def _run(name: str, words: list[str], record: Path, seeds: str, execution: _Execution) -> Outcome:
+def _run(name: str, context: typer.Context, record: Path, seeds: str, execution: _Execution) -> Outcome:
     from sensorium.cli.parameters import read_options
     from sensorium.report.verdict import ClaimOptions, run_claim
 
     recipe, wanted, label = _find(name)
     variant = recipe.variant(wanted.variant)
     settings = ClaimOptions(
-        params=read_options(variant, options.pairs(words)),
+        params=read_options(variant, options.pairs(context.args), options.own(context)),
         seeds=_read_seeds(seeds),
         command=shlex.join(["sensorium", *sys.argv[1:]]),
         paper=recipe.paper(),
@@ -156,7 +156,7 @@ def _check(folder: Path, name: str, json: bool) -> None:
         raise InputError(f"no record {path}; run 'sensorium claim {name}' first, or say where it lies with --record.")
     replay = check_claim(path, wanted)
     if json:
-        output.emit_json(asdict(replay))
+        output.emit_json({**asdict(replay), "agrees": replay.agrees})
     else:
         output.say(f"{replay.verdict}: {replay.words}")
         for problem in replay.problems:

@@ -2,17 +2,22 @@
 
 from __future__ import annotations
 
+from collections.abc import Mapping, Sequence
 from pathlib import Path
-from typing import Annotated
+from typing import TYPE_CHECKING, Annotated, Any
 
 import typer
 
 from sensorium.cli import options, output
+from sensorium.cli.commands import Command
+
+if TYPE_CHECKING:
+    from sensorium.data.shards import Shard
 
 data = typer.Typer(help="Real public data sets.", no_args_is_help=True, rich_markup_mode=None)
 
 
-@data.command(name="list")
+@data.command(name="list", cls=Command, short_help="List the known sets.")
 def list_sets(json: options.AsJson = False) -> None:
     """List the known sets, their licences, and whether they are here (see SENSORIUM_DATA)."""
     from sensorium.data.catalog import overview
@@ -24,7 +29,7 @@ def list_sets(json: options.AsJson = False) -> None:
         output.table(rows, ["name", "here", "modality", "rows", "bytes", "licence", "title"])
 
 
-@data.command()
+@data.command(cls=Command, short_help="Print everything known of a set.")
 def show(name: Annotated[str, typer.Argument(help="A set.")], json: options.AsJson = False) -> None:
     """Print everything known of a set: columns, terms, sources, files."""
     from sensorium.data.catalog import card
@@ -42,11 +47,13 @@ def show(name: Annotated[str, typer.Argument(help="A set.")], json: options.AsJs
     output.table([vars(file) for file in known.files], ["file", "bytes", "sha256"])
 
 
-@data.command()
+@data.command(cls=Command, short_help="Fetch a set from a mirror, verified by sha256.")
 def get(
     name: Annotated[str, typer.Argument(help="A set.")],
-    to: Annotated[Path, typer.Option(help="The folder to put it in; name it in SENSORIUM_DATA.")] = Path("data"),
-    base_url: Annotated[str, typer.Option(help="Where a prepared copy is served: BASE/NAME/FILE.")] = "",
+    to: Annotated[
+        Path, typer.Option(metavar=options.FOLDER, help="The folder to put it in; name it in SENSORIUM_DATA.")
+    ] = Path("data"),
+    base_url: Annotated[str, typer.Option(metavar="URL", help="Where a prepared copy is served: BASE/NAME/FILE.")] = "",
     json: options.AsJson = False,
 ) -> None:
     """Fetch a set: resumed where it stopped, verified by sha256."""
@@ -59,42 +66,62 @@ def get(
         output.say(f"{len(paths)} files in {to}; use them with SENSORIUM_DATA={to}")
 
 
-@data.command()
+@data.command(cls=Command, short_help="Print the columns and first rows of a pool.")
 def peek(
     pool: Annotated[str, typer.Argument(help="Files, a folder, a pattern, a URI, or a set.")],
-    rows: Annotated[int, typer.Option(min=1, max=1000, help="Rows to print.")] = 5,
+    rows: Annotated[int, typer.Option(metavar=options.NUMBER, min=1, max=1000, help="Rows to print.")] = 5,
+    columns: Annotated[str, typer.Option(metavar="OURS=YOURS", help="Names in your files, as in text=caption.")] = "",
     json: options.AsJson = False,
 ) -> None:
     """Print a pool's columns, what was left out, and its first rows."""
+    from sensorium.core.recipe import read_value
     from sensorium.data.sources import parse_pool
 
-    files = parse_pool(pool)
+    files = parse_pool(pool, columns=read_value(dict[str, str], columns, "--columns"))
     shards = files.shards()
-    schema = shards[0].schema()
-    columns = {field.name: str(field.type) for field in schema}
-    first = next((piece.table for shard in shards for piece in shard.pieces(rows=rows) if len(piece.table)), None)
-    shown = [] if first is None else [_readable(row) for row in first.slice(0, rows).to_pylist()]
+    kinds = {field.name: str(field.type) for field in shards[0].schema()} if shards else {}
+    shown = [_readable(row) for row in _first_rows(shards, rows)]
     if json:
-        output.emit_json({"columns": columns, "shards": len(shards), "notes": files.notes(), "rows": shown})
+        output.emit_json({"columns": kinds, "shards": len(shards), "notes": files.notes(), "rows": shown})
         return
-    for name, kind in columns.items():
-        output.say(f"  {name}: {kind}")
+    output.definitions(kinds.items())
     for note in files.notes():
         output.say(f"note: {note}")
     for row in shown:
-        output.say("; ".join(f"{key}={value}" for key, value in row.items()))
+        output.say("; ".join(f"{key}={_text(value)}" for key, value in row.items()))
 
 
-def _readable(row: dict[str, object]) -> dict[str, object]:
+def _first_rows(shards: Sequence[Shard], count: int) -> list[dict[str, Any]]:
+    """The first rows over the shards; no more is read than they need."""
+    found: list[dict[str, Any]] = []
+    for shard in shards:
+        for piece in shard.pieces(rows=count):
+            found += piece.table.slice(0, count - len(found)).to_pylist()
+            if len(found) == count:
+                return found
+    return found
+
+
+def _readable(row: Mapping[str, Any]) -> dict[str, Any]:
     """A row with media as sizes and long texts cut."""
     return {key: _short(value) for key, value in row.items()}
 
 
-def _short(value: object) -> object:
+def _short(value: Any) -> Any:
     if isinstance(value, bytes):
-        return f"<{len(value)} bytes>"
+        return f"<{len(value):,} bytes>"
     if isinstance(value, dict):
         return {key: _short(inner) for key, inner in value.items()}
+    if isinstance(value, list):
+        more = [f"... {len(value) - 8} more"] if len(value) > 8 else []
+        return [*map(_short, value[:8]), *more]
     if isinstance(value, str) and len(value) > 200:
         return value[:200] + "..."
     return value
+
+
+def _text(value: Any) -> str:
+    """A value in one line; a picture is its size and its path."""
+    if isinstance(value, dict):
+        return " ".join(str(inner) for inner in value.values() if inner is not None) or "-"
+    return "-" if value is None else str(value).replace("\n", "\\n")

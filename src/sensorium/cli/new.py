@@ -2,57 +2,54 @@
 
 from __future__ import annotations
 
+import keyword
 import re
 from pathlib import Path
 from typing import Annotated
 
 import typer
 
-from sensorium.cli import output
+from sensorium.cli import options, output
 from sensorium.core.errors import SettingError, unknown
 
-_RECIPE = '''"""{name}: say here which system this is, and what it shows."""
-
-from __future__ import annotations
-
-from sensorium.core.stage import Stage
-from sensorium.curate.balance import Balance
-from sensorium.curate.curate import Curate
-from sensorium.curate.match import Match
-from sensorium.curate.metadata import Entries
-from sensorium.data.sources import Pool, parse_pool
-
-PAPER = {{
-    "title": "{name}",
-    "year": {year},
-    "room": "curate",
-    "says": "The sentence this recipe tests.",
-    "needs": {{"text": "a caption"}},
-}}
-
-
-def mini(pool: Pool | None = None, entries: tuple[str, ...] = ("dog", "cat", "tree"), t: int = 2, seed: int = 0) -> Stage:
-    """Match a pool against a few entries and balance it; replace this by the system's own wiring."""
-    vocabulary = Entries(entries=entries)
-    steps = (Match(vocabulary=vocabulary), Balance(t=t, seed=seed))
-    return Curate(name="curated", pool=pool or parse_pool(str(EXAMPLE)), steps=steps)
-'''
+EXAMPLE = Path(__file__).with_name("example_recipe.py")
+"""The file that is copied; it is a recipe itself."""
 
 
 def new(
     what: Annotated[str, typer.Argument(help="What to make: recipe.")],
     name: Annotated[str, typer.Argument(help="Its name, like my_system.")],
     force: Annotated[bool, typer.Option("--force", help="Replace an existing file.")] = False,
+    json: options.AsJson = False,
 ) -> None:
-    """Write a recipe file that runs."""
-    from sensorium.cli.new_templates import RECIPE
+    """Write a recipe file that runs at once: a card, an own stage, an own curation step, a variant."""
+    from sensorium.core import files
 
     if what != "recipe":
         raise unknown("thing to make", what, ["recipe"])
-    if not re.fullmatch(r"[a-z][a-z0-9_]*", name):
-        raise SettingError(f"'{name}' is not a recipe name; use small letters, digits and underscores, like my_system.")
-    path = Path(f"{name}.py")
-    if path.exists() and not force:
+    path = Path(f"{check_name(name)}.py")
+    if path.is_dir() or (path.exists() and not force):
         raise SettingError(f"{path} exists; choose another name, or say --force to replace it.")
-    path.write_text(RECIPE.replace("NAME", name), "utf-8")
-    output.say(f"wrote {path}; try: sensorium run ./{path}")
+    files.write_text(path, recipe_text(name))
+    if json:
+        output.emit_json({"path": str(path)})
+        return
+    output.say(f"wrote {path}; try: sensorium show ./{path}; sensorium run ./{path}")
+
+
+def check_name(name: str) -> str:
+    """The name, if it can be a recipe's: also a module's, since other files may import it.
+
+    Raises:
+        SettingError: it cannot.
+    """
+    if not re.fullmatch(r"[a-z][a-z0-9_]{0,63}", name) or keyword.iskeyword(name):
+        raise SettingError(f"'{name}' is not a recipe name; use small letters, digits and underscores, like my_system.")
+    return name
+
+
+def recipe_text(name: str) -> str:
+    """The example recipe under another name."""
+    text = EXAMPLE.read_text("utf-8").replace("example_recipe", name)
+    # Outside of this package, sensorium is a library like others, and imports are sorted with theirs.
+    return text.replace("as pc\n\nfrom sensorium", "as pc\nfrom sensorium")

@@ -70,6 +70,12 @@ def progress(json: bool) -> Progress:
     return QuietProgress() if json else for_terminal()
 
 
+def own(context: typer.Context) -> list[str]:
+    """The options of the command itself, without dashes."""
+    names = [name for parameter in context.command.params for name in parameter.opts]
+    return [name[2:] for name in names if name.startswith("--")]
+
+
 def pairs(words: list[str]) -> dict[str, str]:
     """`--pool X --t=30` as a mapping; a stray word, a missing value or an option given twice is refused."""
     found: dict[str, str] = {}

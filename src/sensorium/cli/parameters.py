@@ -4,16 +4,13 @@ from __future__ import annotations
 
 import inspect
 import re
-from collections.abc import Callable, Mapping
+from collections.abc import Callable, Collection, Mapping
 from dataclasses import dataclass
 from typing import Any
 
 from sensorium.core.errors import SettingError, nearest
 from sensorium.core.recipe import Variant, allowed, find
 from sensorium.core.stage import plain
-
-OWN = ("out", "workers", "threads", "devices", "precision", "compile", "fresh", "dry-run", "json", "debug")
-"""Options of `run` itself, for the nearest name of a mistyped one."""
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -32,12 +29,20 @@ class Parameter:
 
     def text(self) -> str:
         """What it is for, and its default."""
-        tail = "[required]" if self.required else f"[default: {self.default}]"
-        return f"{self.about} {tail}".strip() if self.default is not None or self.required else self.about
+        if self.required:
+            return f"{self.about} [required]".strip()
+        return self.about if self.default is None else f"{self.about} [default: {_typed(self.default)}]".strip()
 
     def as_json(self) -> dict[str, Any]:
         """For `show --json`."""
         return {"takes": self.takes, "default": self.default, "required": self.required, "about": self.about}
+
+
+def _typed(value: Any) -> str:
+    """A default as one would type it."""
+    if isinstance(value, dict):
+        return ",".join(f"{key}={inner}" for key, inner in value.items())
+    return ",".join(map(str, value)) if isinstance(value, list) else str(value)
 
 
 def find_variant(name: str) -> Variant:
@@ -79,11 +84,17 @@ def read_arguments(function: Callable[..., Any]) -> dict[str, str]:
     return found
 
 
-def read_options(variant: Variant, pairs: Mapping[str, str]) -> dict[str, Any]:
-    """Keyword arguments from options; a mistyped option of the command itself is named as well."""
+def read_options(variant: Variant, pairs: Mapping[str, str], own: Collection[str] = ()) -> dict[str, Any]:
+    """Keyword arguments from options.
+
+    Args:
+        variant: what takes them.
+        pairs: option without dashes -> text.
+        own: options of the command itself, without dashes: a mistyped one is named as well.
+    """
     known = {name.replace("_", "-") for name in variant.parameters()}
     for option in pairs:
         name = option.replace("_", "-")
-        if name not in known and (near := nearest(name, [*known, *OWN])) in OWN:
+        if name not in known and (near := nearest(name, [*known, *own])) in own:
             raise SettingError(f"there is no option '--{option}'; did you mean '--{near}'?")
     return variant.read_options(pairs)

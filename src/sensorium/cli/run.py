@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Mapping
 from pathlib import Path
-from typing import TYPE_CHECKING, Annotated, Any
+from typing import TYPE_CHECKING, Annotated
 
 import typer
 
@@ -13,6 +13,7 @@ from sensorium.cli import options, output
 if TYPE_CHECKING:
     from sensorium.core.execute import Plan
     from sensorium.core.recipe import Variant
+    from sensorium.core.score import Score
     from sensorium.core.stage import Stage
 
 Name = Annotated[str, typer.Argument(help="A recipe: name, name:variant, ./file.py:variant or package.module:variant.")]
@@ -40,7 +41,7 @@ def run(
     from sensorium.core.store import Store
 
     machine = options.machine(workers, threads, devices, precision, compile)
-    variant, last = build(name, context.args)
+    variant, last = build(name, context)
     options.refuse_unused(name, last, threads=threads, devices=devices, precision=precision, compile=compile)
     plan = Plan((last,), Store(out), machine, "none" if fresh else "any")
     if dry_run:
@@ -51,7 +52,7 @@ def run(
         found = {"path": str(result.path), "page": str(result.page), "metrics": result.metrics}
         output.emit_json({**found, "done": result.done.content})
         return
-    _print_metrics(result.metrics)
+    _print_metrics(result.metrics, result.scores if last.gives == "scores" else {})
     output.say(f"page: {result.page}")
 
 
@@ -60,7 +61,7 @@ def show(context: typer.Context, name: Name, json: options.AsJson = False) -> No
     from sensorium.cli.parameters import parameters
     from sensorium.core.picture import picture, rows
 
-    variant, last = build(name, context.args)
+    variant, last = build(name, context)
     recipe, known = variant.recipe, parameters(variant)
     paper = recipe.paper()
     if json:
@@ -72,19 +73,19 @@ def show(context: typer.Context, name: Name, json: options.AsJson = False) -> No
     if paper.get("says"):
         output.paragraph(str(paper["says"]))
     _print_section("columns it needs", [(key, str(text)) for key, text in dict(paper.get("needs", {})).items()])
-    _print_section("variants", [("", ", ".join(recipe.variants()))])
+    output.say(f"\nvariants: {', '.join(recipe.variants())}")
     _print_section(f"options of {recipe.name}:{variant.name}", [(row.term(), row.text()) for row in known])
     output.say("\nstages")
     for line in picture(last).splitlines():
         output.paragraph(line, indent=" " * 5)
 
 
-def build(name: str, words: list[str]) -> tuple[Variant, Stage]:
-    """The variant of a recipe, and the graph it builds with the options in `words`."""
+def build(name: str, context: typer.Context) -> tuple[Variant, Stage]:
+    """The variant of a recipe, and the graph it builds with the options the command itself does not know."""
     from sensorium.cli.parameters import find_variant, read_options
 
     variant = find_variant(name)
-    return variant, variant.build(**read_options(variant, options.pairs(words)))
+    return variant, variant.build(**read_options(variant, options.pairs(context.args), options.own(context)))
 
 
 def _print_section(title: str, pairs: list[tuple[str, str]]) -> None:
@@ -93,10 +94,14 @@ def _print_section(title: str, pairs: list[tuple[str, str]]) -> None:
         output.definitions(pairs)
 
 
-def _print_metrics(metrics: Mapping[str, Any]) -> None:
+def _print_metrics(metrics: Mapping[str, float], scores: Mapping[str, Score]) -> None:
+    """The figures of the last stage, those of its scores with their intervals."""
     column = max((len(key) for key in metrics), default=0)
     for key, value in metrics.items():
         shown = f"{value:,.4g}" if isinstance(value, float) else f"{value:,}"
+        found = scores.get(key)
+        if found and found.low is not None and found.high is not None:
+            shown = f"{shown.ljust(9)} 95 % interval {found.low:,.4g} to {found.high:,.4g}"
         output.say(f"{key.ljust(column)}  {shown}")
 
 

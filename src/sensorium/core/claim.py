@@ -32,9 +32,7 @@ TEST = (
     "region, fails: wholly outside, else undecided; the weakest expectation decides; a control that does not "
     "hold turns 'holds' into 'undecided'"
 )
-TEST_EXACT = (
-    "every recorded value lies in the expected region; one outside fails; the weakest expectation decides"
-)
+TEST_EXACT = "every recorded value lies in the expected region; one outside fails; the weakest expectation decides"
 FIRST_TUNING_SEED = 100
 """Tuning uses seeds from here up, verdicts the seeds 0 to n - 1."""
 
@@ -195,9 +193,7 @@ class Within:
 
     def __post_init__(self) -> None:
         if not (math.isfinite(self.low) and math.isfinite(self.high) and self.low <= self.high):
-            raise SettingError(
-                f"Within('{self.arm}') needs finite low <= high, not {self.low:g} and {self.high:g}."
-            )
+            raise SettingError(f"Within('{self.arm}') needs finite low <= high, not {self.low:g} and {self.high:g}.")
 
     def terms(self) -> tuple[Term, ...]:
         """The score itself."""
@@ -246,9 +242,7 @@ class Claim:
 
     def __post_init__(self) -> None:
         if not self.says.strip() or not self.arms or not self.expects:
-            raise SettingError(
-                "a claim has a sentence (says), at least one arm and at least one expectation."
-            )
+            raise SettingError("a claim has a sentence (says), at least one arm and at least one expectation.")
         if self.kind not in ("seeds", "exact"):
             raise unknown("kind of claim", str(self.kind), ("seeds", "exact"))
         if self.basis not in BASES:
@@ -289,10 +283,7 @@ class Claim:
         """The claim as plain values; stages and sources stand for themselves by what they contain."""
         return {
             "says": self.says,
-            "arms": {
-                arm: {key: _content(value) for key, value in given.items()}
-                for arm, given in self.arms.items()
-            },
+            "arms": {arm: {key: _content(value) for key, value in given.items()} for arm, given in self.arms.items()},
             "expects": [_expect_json(expect) for expect in self.expects],
             "controls": [_expect_json(expect) for expect in self.controls],
             "equal": list(self.equal),

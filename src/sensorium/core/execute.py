@@ -212,9 +212,7 @@ def _run_side_by_side(
     print_of = plan.fingerprints
     position = {id(stage): number for number, stage in enumerate(plan.order)}
     stages = {print_of[stage]: stage for stage in waiting}
-    needs = {
-        digest: {print_of[inner] for inner in stages[digest].inputs()} & stages.keys() for digest in stages
-    }
+    needs = {digest: {print_of[inner] for inner in stages[digest].inputs()} & stages.keys() for digest in stages}
     users = defaultdict(list)
     for digest, inputs in needs.items():
         for inner in inputs:
@@ -258,9 +256,7 @@ def _run_one(stage: Stage, plan: Plan, runner: Runner, progress: Progress) -> No
             return
         lineage = _lineage(stage, plan)
         _begin(stage, folder, {"fingerprint": plan.fingerprints[stage], "lineage": lineage}, progress)
-        here = Workplace(
-            stage=stage, out=folder, runner=runner, machine=plan.machine, progress=progress, plan=plan
-        )
+        here = Workplace(stage=stage, out=folder, runner=runner, machine=plan.machine, progress=progress, plan=plan)
         started, cpu = time.perf_counter(), _cpu_seconds()
         metrics = stage.run(here)
         if not isinstance(metrics, Mapping):
@@ -367,9 +363,7 @@ def _number(stage: Stage, key: str, value: Any) -> float:
     try:
         number = int(value) if isinstance(value, int) else float(value)
     except (TypeError, ValueError) as error:
-        raise StageFailedError(
-            f"{stage.label()} gave {key} = {value!r:.80}, which is not a number."
-        ) from error
+        raise StageFailedError(f"{stage.label()} gave {key} = {value!r:.80}, which is not a number.") from error
     if not math.isfinite(number):
         raise StageFailedError(f"{stage.label()} gave {key} = {value}, which is not a finite number.")
     return number

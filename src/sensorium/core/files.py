@@ -79,9 +79,7 @@ def remove(path: Path) -> None:
 
 def remove_debris(folder: Path) -> int:
     """Delete what a killed writer left under temporary names; the caller must hold the folder's lock."""
-    found = (
-        [path for path in folder.rglob(f"*{TEMPORARY}*") if TEMPORARY in path.name] if folder.exists() else []
-    )
+    found = [path for path in folder.rglob(f"*{TEMPORARY}*") if TEMPORARY in path.name] if folder.exists() else []
     for path in found:
         remove(path)
     return len(found)

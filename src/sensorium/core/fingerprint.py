@@ -141,8 +141,7 @@ class Fingerprints:
         if inspect.isclass(value) or inspect.isfunction(value):
             if "<locals>" in value.__qualname__ or "<lambda>" in value.__qualname__:
                 raise SettingError(
-                    f"{where} is {value.__qualname__}; "
-                    "a function in a stage must be defined at the top of a module."
+                    f"{where} is {value.__qualname__}; a function in a stage must be defined at the top of a module."
                 )
             return {"code": self._met(value), "source": _source_of(value)}
         raise SettingError(

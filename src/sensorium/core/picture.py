@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import dataclasses
+from collections.abc import Mapping
 from typing import Any
 
 from sensorium.core.fingerprint import order
@@ -40,14 +41,34 @@ def picture(last: Stage) -> str:
 
 def _settings(stage: Stage) -> dict[str, Any]:
     """Settings that differ from the class's defaults, short; inputs are shown as numbers instead."""
+    found = _changed(stage)
+    return {name: _short(_words(value)) for name, value in found.items() if not _is_input(value)}
+
+
+def _changed(owner: Any) -> dict[str, Any]:
+    """The fields of a stage or config that differ from their defaults; the name is no setting."""
     found = {}
-    for spec in dataclasses.fields(stage):
-        value = getattr(stage, spec.name)
+    for spec in dataclasses.fields(owner):
+        value = getattr(owner, spec.name)
         default = spec.default if spec.default_factory is dataclasses.MISSING else spec.default_factory()
-        if spec.name == "name" or _is_input(value) or value == default:
-            continue
-        found[spec.name] = _short(str(plain(value)))
+        if spec.name != "name" and value != default:
+            found[spec.name] = value
     return found
+
+
+def _words(value: Any, inside: bool = False) -> str:
+    """A setting for people: configs and steps as `Class(changed=...)`, texts in containers in quotes."""
+    if isinstance(value, Stage | type):
+        return str(plain(value))
+    if dataclasses.is_dataclass(value):
+        changed = ", ".join(f"{name}={_words(inner, True)}" for name, inner in _changed(value).items())
+        return f"{type(value).__name__}({changed})"
+    if isinstance(value, tuple | list):
+        return f"[{', '.join(_words(inner, True) for inner in value)}]"
+    if isinstance(value, Mapping):
+        return "{" + ", ".join(f"{key!r}: {_words(inner, True)}" for key, inner in value.items()) + "}"
+    shown = plain(value)
+    return repr(shown) if inside and isinstance(shown, str) else str(shown)
 
 
 def _is_input(value: Any) -> bool:

@@ -92,8 +92,7 @@ class Variant:
             ) from error
         signature = inspect.signature(self.function)
         return {
-            name: parameter.replace(annotation=hints.get(name, Any))
-            for name, parameter in signature.parameters.items()
+            name: parameter.replace(annotation=hints.get(name, Any)) for name, parameter in signature.parameters.items()
         }
 
     def read_options(self, options: Mapping[str, str]) -> dict[str, Any]:
@@ -122,9 +121,7 @@ class Variant:
                 raise unknown(f"parameter of {label}", name, known)
         for name, parameter in known.items():
             if parameter.default is parameter.empty and name not in arguments:
-                raise SettingError(
-                    f"{label} needs '{name}'; on the command line: --{name.replace('_', '-')}."
-                )
+                raise SettingError(f"{label} needs '{name}'; on the command line: --{name.replace('_', '-')}.")
         last = self.function(**arguments)
         if not isinstance(last, Stage):
             raise UserError(f"{label} returned {type(last).__name__}; a variant returns its last stage.")
@@ -261,9 +258,7 @@ def _read_scalar(annotation: Any, text: str, option: str) -> Any:
     if annotation in (str, Any):
         return text
     name = getattr(annotation, "__name__", str(annotation))
-    raise SettingError(
-        f"{option} is a {name}, which cannot be given on the command line; set it from Python."
-    )
+    raise SettingError(f"{option} is a {name}, which cannot be given on the command line; set it from Python.")
 
 
 def _read_number(kind: type[int] | type[float], text: str, option: str) -> float:
@@ -299,8 +294,7 @@ def _literal(file: Path, name: str) -> dict[str, Any]:
                     f"{name} in {file.name} must be a literal mapping, without calls or names."
                 ) from error
     raise SettingError(
-        f"{file.name} has no {name} card; "
-        f"a recipe begins with {name} = {{'title': ..., 'year': ..., 'room': ...}}."
+        f"{file.name} has no {name} card; a recipe begins with {name} = {{'title': ..., 'year': ..., 'room': ...}}."
     )
 
 

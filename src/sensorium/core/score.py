@@ -39,9 +39,7 @@ class Score:
         for name in ("value", "low", "high"):
             number = getattr(self, name)
             if number is not None and not math.isfinite(number):
-                raise SettingError(
-                    f"a score's {name} is {number}; a value that does not exist is None with a note."
-                )
+                raise SettingError(f"a score's {name} is {number}; a value that does not exist is None with a note.")
 
     def as_json(self) -> dict[str, Any]:
         """A plain mapping without the empty fields."""

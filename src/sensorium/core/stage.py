@@ -32,9 +32,7 @@ def aside(default: Any) -> Any:
     return dataclasses.field(metadata={"identity": False}, default=default)
 
 
-@dataclass_transform(
-    kw_only_default=True, frozen_default=True, field_specifiers=(dataclasses.field, takes, aside)
-)
+@dataclass_transform(kw_only_default=True, frozen_default=True, field_specifiers=(dataclasses.field, takes, aside))
 def stage(cls: C) -> C:
     """Make a Stage class a frozen, keyword-only dataclass that is compared by identity.
 
@@ -44,9 +42,7 @@ def stage(cls: C) -> C:
     made: Any = dataclasses.dataclass(frozen=True, kw_only=True, eq=False, repr=False)(cls)
     for spec in dataclasses.fields(made):
         if spec.name in _WORDS:
-            raise TypeError(
-                f"{cls.__name__}.{spec.name} would hide a word of Stage; give the field another name"
-            )
+            raise TypeError(f"{cls.__name__}.{spec.name} would hide a word of Stage; give the field another name")
     return cast(C, made)
 
 
@@ -68,9 +64,7 @@ class Task(Protocol):
 class Progress(Protocol):
     """Where progress is shown."""
 
-    def task(
-        self, title: str, total: float | None = None, unit: str = "items"
-    ) -> AbstractContextManager[Task]:
+    def task(self, title: str, total: float | None = None, unit: str = "items") -> AbstractContextManager[Task]:
         """Open a line; it closes with the block."""
 
     def say(self, sentence: str) -> None:
@@ -201,11 +195,7 @@ class Stage(ABC):
 
     def describe(self) -> dict[str, Any]:
         """Own settings as plain values, inputs by label; for pages and `show`."""
-        return {
-            spec.name: plain(getattr(self, spec.name))
-            for spec in dataclasses.fields(self)
-            if spec.name != "name"
-        }
+        return {spec.name: plain(getattr(self, spec.name)) for spec in dataclasses.fields(self) if spec.name != "name"}
 
     def __repr__(self) -> str:
         return f"<{self.label()}: gives {self.gives}>"

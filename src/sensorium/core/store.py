@@ -81,9 +81,7 @@ class Store:
                 f"{self.root} holds files that are not sensorium's ({strangers[0]}, ...); "
                 "choose an empty or new folder for the results."
             )
-        files.write_json(
-            mark, {"store": 1, "about": "results of sensorium; folders are named class/fingerprint"}
-        )
+        files.write_json(mark, {"store": 1, "about": "results of sensorium; folders are named class/fingerprint"})
 
     def folder(self, stage: Stage, fingerprint: str) -> Path:
         """Where the stage's result lies or will lie."""
@@ -132,9 +130,7 @@ def _take(handle: TextIO, path: Path) -> None:
     try:
         fcntl.flock(handle, fcntl.LOCK_EX | fcntl.LOCK_NB)
     except BlockingIOError as error:
-        raise BusyError(
-            f"{folder} is being written {_holder(path)}; wait for it, or choose another folder."
-        ) from error
+        raise BusyError(f"{folder} is being written {_holder(path)}; wait for it, or choose another folder.") from error
     holder = _read_holder(path)
     if holder and holder.get("host") != socket.gethostname():
         raise BusyError(

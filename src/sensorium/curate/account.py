@@ -58,9 +58,7 @@ class Account:
                     if by == number:
                         reasons[reason] = reasons.get(reason, 0) + count
             gone = sum(reasons.values())
-            found.append(
-                {"step": describe(step), "rows_in": left, "rows_out": left - gone, "dropped": reasons}
-            )
+            found.append({"step": describe(step), "rows_in": left, "rows_out": left - gone, "dropped": reasons})
             left -= gone
         return found
 
@@ -86,12 +84,8 @@ class Account:
         for number, (entry, step) in enumerate(zip(steps, self.steps, strict=True)):
             entry["settings"] = _settings(step)
             if callable(getattr(step, "publish", None)):
-                entry["facts"] = dict(
-                    step.publish(out, self.states.get(number), self.tallies.get(number, {}))
-                )
-        languages = {
-            name: _added_up(result[f"lang_{name}"] for result in self.results) for name in ("in", "out")
-        }
+                entry["facts"] = dict(step.publish(out, self.states.get(number), self.tallies.get(number, {})))
+        languages = {name: _added_up(result[f"lang_{name}"] for result in self.results) for name in ("in", "out")}
         return {**self.rows(), "steps": steps, "languages": languages}
 
     def card(self, here: Here) -> dict[str, Any]:
@@ -123,9 +117,7 @@ class Account:
 
 def _settings(step: Any) -> dict[str, Any]:
     settings = plain(step)
-    return {
-        key: value for key, value in settings.items() if key not in ("class", "folder") and value is not None
-    }
+    return {key: value for key, value in settings.items() if key not in ("class", "folder") and value is not None}
 
 
 def _added_up(counts: Any) -> dict[str, int]:

@@ -58,9 +58,7 @@ class Rules:
         if semantics == "published-v1":
             return cls(marks_only=True, ranges=(), strip=False, compose=False, normalise_entries=False)
         if semantics == "published-v2":
-            return cls(
-                marks_only=False, ranges=OPEN_RANGES, strip=True, compose=False, normalise_entries=False
-            )
+            return cls(marks_only=False, ranges=OPEN_RANGES, strip=True, compose=False, normalise_entries=False)
         if semantics == "strict":
             both = OPEN_RANGES + KANA_RANGES
             return cls(marks_only=False, ranges=both, strip=True, compose=True, normalise_entries=True)
@@ -210,6 +208,4 @@ def _words(content: np.ndarray, kind: np.ndarray, begin: np.ndarray, end: np.nda
     """The atoms as one Arrow array: the bytes that are not blanks are exactly the atoms in order."""
     lengths = np.concatenate([[0], np.cumsum(end - begin)])
     packed = content[kind != _BLANK]
-    return pa.LargeStringArray.from_buffers(
-        len(begin), pa.py_buffer(lengths.astype(np.int64)), pa.py_buffer(packed)
-    )
+    return pa.LargeStringArray.from_buffers(len(begin), pa.py_buffer(lengths.astype(np.int64)), pa.py_buffer(packed))

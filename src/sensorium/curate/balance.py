@@ -68,9 +68,7 @@ class Balance:
     def __post_init__(self) -> None:
         given = [name for name in ("t", "size", "tail") if getattr(self, name) is not None]
         if len(given) != 1:
-            raise SettingError(
-                f"Balance takes exactly one of t, size and tail, not {' and '.join(given) or 'none'}."
-            )
+            raise SettingError(f"Balance takes exactly one of t, size and tail, not {' and '.join(given) or 'none'}.")
         for name in ("t", "size"):
             check_whole(f"Balance.{name}", getattr(self, name), low=1)
         for name in ("seed", "epoch"):

@@ -55,9 +55,7 @@ class Curate(Stage):
     def check(self) -> None:
         """Refuse what is no step, before anything runs."""
         if not isinstance(self.steps, tuple):
-            raise SettingError(
-                f"Curate.steps must be a tuple, not {type(self.steps).__name__}; write steps=(..., )."
-            )
+            raise SettingError(f"Curate.steps must be a tuple, not {type(self.steps).__name__}; write steps=(..., ).")
         for step in expand(self.steps):
             kind_of(step)
 
@@ -151,9 +149,7 @@ class _Work:
         assert self.alive is not None, "rows have been counted"
         num_tables = max(1, -(-self.alive // GATHER_ROWS))
         scatter, gather = self._folder(f"scatter-{number}"), self._folder(f"gather-{number}")
-        self._pass(
-            Scatter((), self._columns([step]), self.side, scatter, step, num_tables), f"scatter-{number}"
-        )
+        self._pass(Scatter((), self._columns([step]), self.side, scatter, step, num_tables), f"scatter-{number}")
         paths = tuple(scatter / "scattered" / f"{item.file}.parquet" for item in self.items.values())
         tables = {f"{table:05d}": table for table in range(num_tables)}
         title = f"{self.stage.label()}: {describe(step)}"
@@ -188,9 +184,7 @@ class _Work:
         The first pass reads every column of text, so that it rejects the same rows as the last one: a row
         that the pool cannot give must not be counted.
         """
-        steps = [
-            user.step if isinstance(user, Apply) else user for user in users if not isinstance(user, Join)
-        ]
+        steps = [user.step if isinstance(user, Apply) else user for user in users if not isinstance(user, Join)]
         wanted = [name for step in steps for name in step.columns]
         if self.side is None:
             wanted += [item.name for item in self.schema if _light(item.type)]
@@ -217,9 +211,7 @@ class _Work:
                 files.remove(out / name)
             raise
         self._remove_empty(results)
-        sums = {
-            number: add_up([read_state(path) for path in self._tally_files(number)]) for number, _ in tallies
-        }
+        sums = {number: add_up([read_state(path) for path in self._tally_files(number)]) for number, _ in tallies}
         account = Account(self.stage, self.steps, list(results.values()), self.states, sums)
         files.write_json(out / "statistics.json", account.statistics(out))
         files.write_json(out / "card.json", account.card(self.here))
@@ -227,9 +219,7 @@ class _Work:
         files.write_json(out / POOL, account.pool(self.here))
 
     def _tally_files(self, number: int) -> list[Path]:
-        return [
-            self._folder("tallies") / f"tally-{number}" / f"{item.file}.npz" for item in self.items.values()
-        ]
+        return [self._folder("tallies") / f"tally-{number}" / f"{item.file}.npz" for item in self.items.values()]
 
     def _remove_empty(self, results: Mapping[str, Mapping[str, Any]]) -> None:
         """No file without rows stays, but one, if no row is left at all: it holds the names and types."""
@@ -245,14 +235,10 @@ class _Work:
                 it saw.
         """
         found = list(results.values())
-        rows, alive, refused = (
-            sum(result[name] for result in found) for name in ("rows", "alive", "refused")
-        )
+        rows, alive, refused = (sum(result[name] for result in found) for name in ("rows", "alive", "refused"))
         pool = called(self.stage.pool)
         if rows == 0 and refused:
-            raise InputError(
-                f"{self.stage.label()}: all {refused} rows of {pool} were rejected as unreadable."
-            )
+            raise InputError(f"{self.stage.label()}: all {refused} rows of {pool} were rejected as unreadable.")
         if rows == 0 and any(getattr(step, "needs_rows", False) for step in self.steps):
             raise InputError(f"{self.stage.label()}: {pool} has no rows.")
         if rows and not alive:
@@ -268,9 +254,7 @@ class _Work:
                 )
                 if callable(getattr(step, "nothing_left", None)):
                     return str(step.nothing_left(first))
-                return (
-                    f"the step {describe(step)} dropped every row it was given; the first was {dict(first)}"
-                )
+                return f"the step {describe(step)} dropped every row it was given; the first was {dict(first)}"
         return "no row is left"
 
 

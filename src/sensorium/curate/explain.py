@@ -67,9 +67,7 @@ def explain(
     matcher = vocabulary if isinstance(vocabulary, Matcher) else Matcher(vocabulary, semantics)
     number = np.asarray(counts, np.int64)
     if len(number) != len(matcher.vocabulary):
-        raise InputError(
-            f"{len(number)} counts were given for {len(matcher.vocabulary)} entries; give one for each."
-        )
+        raise InputError(f"{len(number)} counts were given for {len(matcher.vocabulary)} entries; give one for each.")
     check_whole("t", t, low=1)
     p = entry_probability(number, t)
     matches = matcher.match(pa.array([text], pa.large_string()))

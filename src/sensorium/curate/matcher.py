@@ -263,9 +263,7 @@ def _texts(texts: pa.Array | pa.ChunkedArray) -> pa.LargeStringArray:
     if pa.types.is_dictionary(array.type):
         array = array.dictionary_decode()
     if not (
-        pa.types.is_string(array.type)
-        or pa.types.is_large_string(array.type)
-        or pa.types.is_string_view(array.type)
+        pa.types.is_string(array.type) or pa.types.is_large_string(array.type) or pa.types.is_string_view(array.type)
     ):
         raise InputError(f"texts to match are {array.type}, not strings; name the column that holds text.")
     return array.cast(pa.large_string())

@@ -132,9 +132,7 @@ def _lines(path: Path) -> list[str]:
         try:
             found.append(line.removesuffix(b"\r").decode("utf-8"))
         except UnicodeDecodeError as error:
-            raise InputError(
-                f"line {number} of {path} is not UTF-8: {line[:40]!r}; save the file as UTF-8."
-            ) from error
+            raise InputError(f"line {number} of {path} is not UTF-8: {line[:40]!r}; save the file as UTF-8.") from error
     return found
 
 
@@ -160,9 +158,7 @@ class WordNetEntries(Stage):
     def check(self) -> None:
         """Find the files; their content is the identity."""
         if not isinstance(self.path, TextFiles):
-            object.__setattr__(
-                self, "path", WordNetFiles(_find_wordnet(Path(self.path) if self.path else None))
-            )
+            object.__setattr__(self, "path", WordNetFiles(_find_wordnet(Path(self.path) if self.path else None)))
 
     def run(self, here: Here) -> Mapping[str, float]:
         """Read the lemmas and write the vocabulary."""
@@ -201,9 +197,7 @@ def _find_wordnet(given: Path | None) -> tuple[Path, ...]:
         if (place / "synsets.parquet").is_file():
             return (place / "synsets.parquet",)
     if given:
-        raise InputError(
-            f"there is no WordNet at {given}; give the folder of data.noun, or a Parquet file of synsets."
-        )
+        raise InputError(f"there is no WordNet at {given}; give the folder of data.noun, or a Parquet file of synsets.")
     return ()
 
 

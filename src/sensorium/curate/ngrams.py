@@ -62,9 +62,7 @@ class NGrams(Stage):
         for name, low in (("min_count", 1), ("top_k", 0), ("pair_min_count", 1)):
             check_whole(f"NGrams.{name}", getattr(self, name), low)
         if not self.words and self.top_k == 0:
-            raise SettingError(
-                "NGrams has neither words nor pairs to give; set words=True, or top_k to 1 or more."
-            )
+            raise SettingError("NGrams has neither words nor pairs to give; set words=True, or top_k to 1 or more.")
         if self.pmi_min is not None and not math.isfinite(self.pmi_min):
             raise SettingError(f"NGrams.pmi_min is {self.pmi_min}; it must be a finite number, or None.")
 
@@ -106,9 +104,7 @@ class NGrams(Stage):
             )
         pairs = pairs.filter(pc.greater_equal(pairs["count"], self.pair_min_count))
         count = {name: _counts_of(pairs[name], words) for name in ("first", "second")}
-        pmi = np.log2(
-            pairs["count"].to_numpy() * float(total) / (count["first"] * count["second"].astype(np.float64))
-        )
+        pmi = np.log2(pairs["count"].to_numpy() * float(total) / (count["first"] * count["second"].astype(np.float64)))
         text = _joined(pairs)
         if self.pmi_min is not None:
             high = pmi >= self.pmi_min
@@ -147,12 +143,8 @@ def count_piece(texts: pa.ChunkedArray | pa.Array, pairs: bool = True) -> tuple[
     """Words with counts, and pairs of neighbours with counts; `apart`: blanks stand between them."""
     atoms = cut(_RULES.prepare(texts), _RULES)
     words = atoms.words
-    is_word = ~pc.is_in(words, value_set=pa.array(list(OPEN_MARKS), pa.large_string())).to_numpy(
-        zero_copy_only=False
-    )
-    counted = (
-        pa.table({"word": words.filter(pa.array(is_word))}).group_by("word").aggregate([([], "count_all")])
-    )
+    is_word = ~pc.is_in(words, value_set=pa.array(list(OPEN_MARKS), pa.large_string())).to_numpy(zero_copy_only=False)
+    counted = pa.table({"word": words.filter(pa.array(is_word))}).group_by("word").aggregate([([], "count_all")])
     first = (
         np.flatnonzero(is_word[:-1] & is_word[1:] & (atoms.row[:-1] == atoms.row[1:]))
         if pairs

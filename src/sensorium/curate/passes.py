@@ -78,18 +78,14 @@ class Join:
 
     def start(self, item: Item) -> Handle:
         """Read the shard's part of every gathered table; it holds the rows that were kept then, by place."""
-        parts = [
-            read_group(self.folder / f"{table:05d}.parquet", item.number) for table in range(self.num_tables)
-        ]
+        parts = [read_group(self.folder / f"{table:05d}.parquet", item.number) for table in range(self.num_tables)]
         table = pa.concat_tables(parts).sort_by(_PLACE)
         places = table[_PLACE].to_numpy()
 
         def handle(rows: Rows) -> None:
             alive = rows.place[rows.alive]
             spot = np.searchsorted(places, alive)
-            assert np.array_equal(places[spot.clip(max=len(places) - 1)], alive), (
-                "a gathered table lacks rows"
-            )
+            assert np.array_equal(places[spot.clip(max=len(places) - 1)], alive), "a gathered table lacks rows"
             rows.take_back(self.step, self.number, table.take(pa.array(spot)))
 
         return handle
@@ -231,15 +227,11 @@ class Scatter(Pass):
             table = rows.given(self.gather.columns)
             number.append(table_of(table, self.gather.key, self.num_tables))
             table = table.append_column(_PLACE, pa.array(rows.place[rows.alive]))
-            tables.append(
-                table.append_column(_SHARD, pa.array(np.full(table.num_rows, item.number, np.int64)))
-            )
+            tables.append(table.append_column(_SHARD, pa.array(np.full(table.num_rows, item.number, np.int64))))
         whole, numbers = pa.concat_tables(tables), np.concatenate(number)
         with Stream() as stream:
             for one in range(self.num_tables):
-                stream.group(
-                    self.out / "scattered" / f"{item.file}.parquet", whole.filter(pa.array(numbers == one))
-                )
+                stream.group(self.out / "scattered" / f"{item.file}.parquet", whole.filter(pa.array(numbers == one)))
         return vars(seen)
 
 
@@ -275,9 +267,7 @@ class GatherTables:
         shard = table[_SHARD].to_numpy()
         with Stream() as stream:
             for one in range(len(self.files)):
-                stream.group(
-                    self.out / "gathered" / f"{number:05d}.parquet", result.filter(pa.array(shard == one))
-                )
+                stream.group(self.out / "gathered" / f"{number:05d}.parquet", result.filter(pa.array(shard == one)))
         return {"rows": table.num_rows, "seconds": seconds}
 
 
@@ -356,9 +346,7 @@ def cut_reason(reasons: pa.Array | pa.ChunkedArray) -> pa.Array | pa.ChunkedArra
 
 def _count(counts: dict[str, int], values: pa.Array | pa.ChunkedArray) -> None:
     found = pc.value_counts(values)
-    for value, count in zip(
-        found.field("values").to_pylist(), found.field("counts").to_pylist(), strict=True
-    ):
+    for value, count in zip(found.field("values").to_pylist(), found.field("counts").to_pylist(), strict=True):
         name = "unknown" if value is None else value
         counts[name] = counts.get(name, 0) + count
 

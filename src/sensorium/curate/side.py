@@ -109,9 +109,7 @@ def first_rows(shard: Shard, columns: Sequence[str] | None) -> Iterator[tuple[Ro
         place += count
 
 
-def later_rows(
-    shard: Shard, path: Path, columns: Sequence[str] | None
-) -> Iterator[tuple[Rows, pa.Table | None]]:
+def later_rows(shard: Shard, path: Path, columns: Sequence[str] | None) -> Iterator[tuple[Rows, pa.Table | None]]:
     """The pieces of a shard with what earlier passes found out.
 
     Args:
@@ -176,9 +174,7 @@ class _Side:
     def _rows(self, table: pa.Table, beside: pa.Table, spot: np.ndarray) -> Rows:
         added = tuple(name for name in beside.column_names if name not in ("id", REASON, BY))
         table = with_columns(table, {name: beside[name] for name in added})
-        return Rows(
-            table, self._place + spot, one_array(beside[REASON]), one_array(beside[BY]).to_numpy(), added
-        )
+        return Rows(table, self._place + spot, one_array(beside[REASON]), one_array(beside[BY]).to_numpy(), added)
 
 
 class Stream:
@@ -219,9 +215,7 @@ class Stream:
 
 
 def _changed(before: pa.Schema, after: pa.Schema) -> str:
-    names = [
-        item.name for item in before if after.get_field_index(item.name) < 0 or after.field(item.name) != item
-    ]
+    names = [item.name for item in before if after.get_field_index(item.name) < 0 or after.field(item.name) != item]
     name = names[0] if names else next(iter(set(after.names) - set(before.names)), after.names[0])
     return (
         f"the column '{name}' changed its type between two pieces of a shard; a step must return the same "

@@ -48,14 +48,10 @@ class HoldOut:
 
     def __call__(self, table: pa.Table) -> pa.Table:
         """Drop the rows of the other part."""
-        values = pc.coalesce(
-            one_array(table[self.by]).cast(pa.string()), one_array(table["id"]).cast(pa.string())
-        )
+        values = pc.coalesce(one_array(table[self.by]).cast(pa.string()), one_array(table["id"]).cast(pa.string()))
         held = uniform(hash_ids(values), self.seed, "held out") < self.share
         gone = ~held if self.part == "held" else held
-        return with_columns(
-            table, {DROPPED: reason_where(gone, "held out" if self.part == "rest" else "not held out")}
-        )
+        return with_columns(table, {DROPPED: reason_where(gone, "held out" if self.part == "rest" else "not held out")})
 
     def card(self, state: State | None) -> Mapping[str, Any]:
         """What makes the parts."""

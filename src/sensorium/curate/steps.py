@@ -119,39 +119,25 @@ def kind_of(step: Any) -> StepKind:
             known by).
     """
     if inspect.isclass(step):
-        raise SettingError(
-            f"steps hold the class {step.__name__}; write {step.__name__}(...) with its settings."
-        )
+        raise SettingError(f"steps hold the class {step.__name__}; write {step.__name__}(...) with its settings.")
     name = type(step).__name__
     if not dataclasses.is_dataclass(step) or not getattr(type(step), "__dataclass_params__").frozen:  # noqa: B009
-        raise SettingError(
-            f"the step {name} is not a frozen dataclass; write @dataclass(frozen=True) above its class."
-        )
-    missing = [
-        attribute
-        for attribute in ("columns", "adds")
-        if not isinstance(getattr(step, attribute, None), tuple)
-    ]
+        raise SettingError(f"the step {name} is not a frozen dataclass; write @dataclass(frozen=True) above its class.")
+    missing = [attribute for attribute in ("columns", "adds") if not isinstance(getattr(step, attribute, None), tuple)]
     if missing:
         raise SettingError(
             f"the step {name} does not say which columns it has as '{missing[0]}'; give a tuple of names."
         )
     if callable(getattr(step, "measure", None)):
-        absent = [
-            method for method in ("merge", "finish", "apply") if not callable(getattr(step, method, None))
-        ]
+        absent = [method for method in ("merge", "finish", "apply") if not callable(getattr(step, method, None))]
         if absent:
-            raise SettingError(
-                f"the step {name} measures but has no '{absent[0]}'; a Fold needs merge, finish, apply."
-            )
+            raise SettingError(f"the step {name} measures but has no '{absent[0]}'; a Fold needs merge, finish, apply.")
         return "fold"
     if callable(getattr(step, "gather", None)):
         return "gather"
     if callable(step):
         return "step"
-    raise SettingError(
-        f"{name} is no step: it has neither __call__ (Step) nor measure (Fold) nor gather (Gather)."
-    )
+    raise SettingError(f"{name} is no step: it has neither __call__ (Step) nor measure (Fold) nor gather (Gather).")
 
 
 def expand(steps: Sequence[Any]) -> Iterator[Any]:
@@ -184,9 +170,7 @@ def checked(step: Any, given: pa.Table, returned: Any) -> pa.Table:
             f"a step returns the same rows and removes one by a reason in the column '{DROPPED}'."
         )
     if "id" not in returned.column_names or not returned["id"].equals(given["id"]):
-        raise StageFailedError(
-            f"the step {name} lost or changed the column 'id'; it must return it as it was given."
-        )
+        raise StageFailedError(f"the step {name} lost or changed the column 'id'; it must return it as it was given.")
     lost = [column for column in step.adds if column not in returned.column_names]
     if lost:
         raise StageFailedError(f"the step {name} says it adds the column '{lost[0]}' but did not return it.")

@@ -68,9 +68,7 @@ class RandomSubset:
         """Find the bucket in which the last kept row lies."""
         size, rows = self._size(), state["rows"]
         if size > rows:
-            raise InputError(
-                f"RandomSubset.size is {size}, but only {rows} rows are there; give at most {rows}."
-            )
+            raise InputError(f"RandomSubset.size is {size}, but only {rows} rows are there; give at most {rows}.")
         total = np.cumsum(state["buckets"])
         bucket = int(np.searchsorted(total, size))
         return {"bucket": bucket, "wanted": size - int(total[bucket] - state["buckets"][bucket])}

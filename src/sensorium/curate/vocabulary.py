@@ -50,9 +50,7 @@ class Vocabulary:
 
     def ids(self, entries: Sequence[str]) -> list[int | None]:
         """The ids of entries by their text; None for one that is not in the vocabulary."""
-        found: list[int | None] = pc.index_in(
-            pa.array(entries, pa.large_string()), value_set=self.entries
-        ).to_pylist()
+        found: list[int | None] = pc.index_in(pa.array(entries, pa.large_string()), value_set=self.entries).to_pylist()
         return found
 
     @cached_property
@@ -66,9 +64,7 @@ class Vocabulary:
         return digest.hexdigest()
 
     @classmethod
-    def build(
-        cls, parts: Iterable[tuple[str, Sequence[str] | pa.Array]], what: str = "the vocabulary"
-    ) -> Vocabulary:
+    def build(cls, parts: Iterable[tuple[str, Sequence[str] | pa.Array]], what: str = "the vocabulary") -> Vocabulary:
         """Collect entries from named parts, the first of equal ones wins.
 
         Args:
@@ -90,14 +86,10 @@ class Vocabulary:
         filled = pc.not_equal(everything, "").to_numpy(zero_copy_only=False)
         kept = everything.filter(pa.array(filled))
         codes = kept.dictionary_encode()
-        first = np.unique(codes.indices.to_numpy(), return_index=True)[
-            1
-        ]  # the first place of each distinct entry
+        first = np.unique(codes.indices.to_numpy(), return_index=True)[1]  # the first place of each distinct entry
         facts = {"given": len(everything), "empty": int((~filled).sum()), "merged": len(kept) - len(first)}
         if len(first) == 0:
-            raise InputError(
-                f"{what} holds no entry: {facts['given']} were given, {facts['empty']} of them empty."
-            )
+            raise InputError(f"{what} holds no entry: {facts['given']} were given, {facts['empty']} of them empty.")
         place = np.flatnonzero(filled)[np.sort(first)]
         return cls._sorted(everything.take(pa.array(place)), origin[place], tuple(origins), facts)
 
@@ -117,9 +109,7 @@ class Vocabulary:
     def about(self) -> dict[str, Any]:
         """Size, content hash, and how many entries each part brought."""
         brought = np.bincount(self.origin, minlength=len(self.origins))
-        parts = [
-            {"name": name, "entries": int(count)} for name, count in zip(self.origins, brought, strict=True)
-        ]
+        parts = [{"name": name, "entries": int(count)} for name, count in zip(self.origins, brought, strict=True)]
         return {"entries": len(self), "sha256": self.sha256, "parts": parts, **self.facts}
 
     def save(self, folder: Path) -> None:
@@ -141,13 +131,9 @@ class Vocabulary:
         place = {name: index for index, name in reversed(list(enumerate(names)))}
         origin = np.array([place[name] for name in table["part"].to_pylist()], np.int16)
         facts = {key: value for key, value in about.items() if key not in ("entries", "sha256", "parts")}
-        found = cls(
-            one_array(table["entry"]).cast(pa.large_string()), table["rank"].to_numpy(), origin, names, facts
-        )
+        found = cls(one_array(table["entry"]).cast(pa.large_string()), table["rank"].to_numpy(), origin, names, facts)
         if found.sha256 != about["sha256"]:
-            raise InputError(
-                f"{folder / ENTRIES} does not have the content hash its {ABOUT} names; make it again."
-            )
+            raise InputError(f"{folder / ENTRIES} does not have the content hash its {ABOUT} names; make it again.")
         return found
 
 

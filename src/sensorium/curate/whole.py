@@ -36,9 +36,7 @@ def whole(rows: Rows, shard: Shard) -> Iterator[tuple[Rows, pa.Table]]:
             column, found = embed(kept, folder=shard.folder)
             faults |= found
             place = part.table.column_names.index(name)
-            part.table = part.table.set_column(
-                place, name, column.cast(kind) if pa.types.is_struct(kind) else column
-            )
+            part.table = part.table.set_column(place, name, column.cast(kind) if pa.types.is_struct(kind) else column)
         refused = [(part.table["id"][row].as_py(), reason) for row, reason in sorted(faults.items())]
         usable = np.ones(len(part.by), bool)
         usable[list(faults)] = False

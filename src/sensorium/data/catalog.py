@@ -143,9 +143,7 @@ def overview() -> list[dict[str, Any]]:
     `here` says whether the files are there by name and size; nothing is hashed.
     """
     shown = ("name", "title", "modality", "rows", "hours", "bytes", "licence", "redistribute")
-    return [
-        {name: getattr(_cards()[one], name) for name in shown} | {"here": is_here(one)} for one in names()
-    ]
+    return [{name: getattr(_cards()[one], name) for name in shown} | {"here": is_here(one)} for one in names()]
 
 
 def folders() -> list[Path]:
@@ -198,11 +196,7 @@ def missing(name: str) -> InputError:
     """The error for a set that is not here: which files go where, and where the material comes from."""
     known = card(name)
     places = folders()
-    where = (
-        f"none of {listing(map(str, places), 3)} (from {VARIABLE}) has it"
-        if places
-        else f"{VARIABLE} is not set"
-    )
+    where = f"none of {listing(map(str, places), 3)} (from {VARIABLE}) has it" if places else f"{VARIABLE} is not set"
     expected = listing((f"{known.name}/{file.file}" for file in known.files), 4)
     return InputError(
         f"the data set '{known.name}' is not here ({where}); put {expected} into a folder "

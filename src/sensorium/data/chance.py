@@ -6,12 +6,13 @@ is part of every published subset: changing it is a change of results.
     mix(x)     = the finaliser of splitmix64 applied to x + 0x9E3779B97F4A7C15           (Steele et al. 2014)
     hash(text) = fold over the 8-byte little-endian words w of the zero-padded UTF-8 bytes: h <- mix(h ^ w), from h = 0,
                  then mix(h ^ number of bytes)
-    coin       = the upper 53 bits of mix(mix(hash(id) ^ hash(purpose)) ^ mix(seed) ^ mix(~epoch)) as a fraction in [0, 1)
+    coin       = the upper 53 bits of mix(mix(hash(id) ^ hash(purpose)) ^ mix(seed) ^ mix(~epoch)), a fraction in [0, 1)
 """
 
 from __future__ import annotations
 
 from collections.abc import Sequence
+from functools import lru_cache
 
 import numpy as np
 import pyarrow as pa
@@ -19,6 +20,7 @@ import pyarrow as pa
 _GAMMA = np.uint64(0x9E3779B97F4A7C15)
 _M1 = np.uint64(0xBF58476D1CE4E5B9)
 _M2 = np.uint64(0x94D049BB133111EB)
+_ALL = 2**64 - 1
 
 
 def mix(values: np.ndarray) -> np.ndarray:
@@ -70,8 +72,13 @@ def uniform(id_hashes: np.ndarray, seed: int, purpose: str, epoch: int = 0) -> n
     return (keyed(id_hashes, seed, purpose, epoch) >> np.uint64(11)).astype(np.float64) * 2.0**-53
 
 
+@lru_cache(maxsize=1024)
+def _purpose(purpose: str) -> np.uint64:
+    return np.uint64(hash_ids([purpose])[0])
+
+
 def keyed(id_hashes: np.ndarray, seed: int, purpose: str, epoch: int = 0) -> np.ndarray:
     """64 random bits per row, shape (N,) uint64; for permutations and choices."""
-    key = hash_ids([purpose])[0]
-    salt = mix(np.uint64([seed & (2**64 - 1)])) ^ mix(~np.uint64([epoch & (2**64 - 1)]))
+    key = _purpose(purpose)
+    salt = mix(np.array([seed & _ALL], np.uint64)) ^ mix(~np.array([epoch & _ALL], np.uint64))
     return mix(mix(np.asarray(id_hashes, np.uint64) ^ key) ^ salt)

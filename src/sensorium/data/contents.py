@@ -79,11 +79,7 @@ class Occurrences:
         text = digests.tobytes().hex()
         ids = [text[start : start + 2 * _DIGEST] for start in range(0, len(text), 2 * _DIGEST)]
         halves = first_halves(digests)
-        rows = (
-            np.arange(len(halves))
-            if self._earlier is None
-            else np.flatnonzero(_among(halves, self._earlier.hashes))
-        )
+        rows = np.arange(len(halves)) if self._earlier is None else np.flatnonzero(_among(halves, self._earlier.hashes))
         for row in rows.tolist():
             half = int(halves[row])
             number = self._seen.get(half, 0)

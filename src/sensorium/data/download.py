@@ -100,9 +100,7 @@ def fetch(
         except _WrongError:
             part.unlink()
             if not continued:
-                raise InputError(
-                    f"{url} is not the recorded file: its sha256 differs; nothing was kept."
-                ) from None
+                raise InputError(f"{url} is not the recorded file: its sha256 differs; nothing was kept.") from None
         except _AgainError as error:
             tries = 0 if _length(part) > before else tries + 1
             before = _length(part)
@@ -124,9 +122,7 @@ def _continue(url: str, part: Path, size: int) -> None:
         return
     headers = {"Range": f"bytes={start}-"} if start else {}
     # urllib follows redirects to http, https and ftp only; the address itself was checked by the caller.
-    request = urllib.request.Request(
-        url, headers={"User-Agent": "sensorium", "Accept-Encoding": "identity", **headers}
-    )
+    request = urllib.request.Request(url, headers={"User-Agent": "sensorium", "Accept-Encoding": "identity", **headers})
     try:
         with urllib.request.urlopen(request, timeout=TIMEOUT_SECONDS) as reply:
             _append(reply, part, start, size)

@@ -99,9 +99,7 @@ class MediaPart:
         return Raw(pa.table(found), faults, (), first)
 
 
-def survey(
-    found: Listing, column: str, files: Sequence[Location], others: Sequence[Location]
-) -> list[Survey]:
+def survey(found: Listing, column: str, files: Sequence[Location], others: Sequence[Location]) -> list[Survey]:
     """Parts and the schema of a folder's media files.
 
     Args:
@@ -172,11 +170,7 @@ def _metadata(
     for number, row, reason in _entries(sheet) if sheet else ():
         name = row.pop("file_name", None)
         if reason or not isinstance(name, str) or name not in known or name in described:
-            place = (
-                name
-                if isinstance(name, str) and name not in known
-                else f"{sheet.name if sheet else ''}:{number}"
-            )
+            place = name if isinstance(name, str) and name not in known else f"{sheet.name if sheet else ''}:{number}"
             reason = reason or (
                 "no file_name"
                 if not isinstance(name, str)

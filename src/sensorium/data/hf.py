@@ -18,9 +18,7 @@ from sensorium.core.files import safe_name
 from sensorium.data.locations import Listing, Location
 from sensorium.data.shards import PIECE_BYTES, Raw, Survey
 
-_SPLIT = re.compile(
-    r"(?:^|/)(train|training|test|testing|validation|valid|val|dev|eval)-\d{5}-of-\d{5}[^/]*$"
-)
+_SPLIT = re.compile(r"(?:^|/)(train|training|test|testing|validation|valid|val|dev|eval)-\d{5}-of-\d{5}[^/]*$")
 
 
 @dataclass(frozen=True)
@@ -67,9 +65,7 @@ def survey(files: Sequence[tuple[Location, str]]) -> list[Survey]:
 
 def _survey(file: Location, stem: str) -> Survey:
     if file.size == 0:
-        raise InputError(
-            f"{file.uri} is empty (0 bytes), so it is no Arrow file; delete it or write it again."
-        )
+        raise InputError(f"{file.uri} is empty (0 bytes), so it is no Arrow file; delete it or write it again.")
     with _reader(file) as reader:
         schema = reader.schema.remove_metadata()
         try:
@@ -148,14 +144,10 @@ def saved_files(found: Listing) -> list[Location]:
         prefix = f"{splits[0]}/"
     state = by_name.get(f"{prefix}state.json")
     if state is None:
-        raise InputError(
-            f"{found.given} lacks {prefix}state.json; save the data set again with save_to_disk."
-        )
+        raise InputError(f"{found.given} lacks {prefix}state.json; save the data set again with save_to_disk.")
     content = _read_json(state)
     if content.get("_indices_files") or content.get("_indices_data_files"):
-        raise InputError(
-            f"{found.given} holds a selection of rows by index; save it again after flatten_indices()."
-        )
+        raise InputError(f"{found.given} holds a selection of rows by index; save it again after flatten_indices().")
     names = [f"{prefix}{entry['filename']}" for entry in content.get("_data_files", [])]
     missing = [name for name in names if name not in by_name]
     if missing or not names:
@@ -177,9 +169,7 @@ def refuse_mixed_splits(found: Listing, files: Sequence[Location]) -> None:
     Training on the test part by naming a folder is a mistake nobody sees; a pattern says what is meant.
     """
     splits = (
-        {match.group(1): file.name for file in files if (match := _SPLIT.search(file.name))}
-        if found.folder
-        else {}
+        {match.group(1): file.name for file in files if (match := _SPLIT.search(file.name))} if found.folder else {}
     )
     if len(splits) > 1:
         one = sorted(splits, key=lambda name: not name.startswith("train"))[0]

@@ -71,9 +71,7 @@ def number_occurrences(shards: Sequence[Shard]) -> list[Shard]:
             for number, found, before in _not_alone(group):
                 keys[number].append(found)
                 counts[number].append(before)
-    return [
-        replace(shard, earlier=_earlier(keys[number], counts[number])) for number, shard in enumerate(shards)
-    ]
+    return [replace(shard, earlier=_earlier(keys[number], counts[number])) for number, shard in enumerate(shards)]
 
 
 def _not_alone(group: np.ndarray) -> Iterator[tuple[int, np.ndarray, np.ndarray]]:

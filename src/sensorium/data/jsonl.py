@@ -113,13 +113,9 @@ def _survey(file: Location, stem: str) -> tuple[list[JsonLinesPart], Shapes]:
 
 def _refuse_other_json(file: Location, line: bytes) -> None:
     value, _ = parse(line)
-    if line.strip() in (b"[", b"{", b"[{") or (
-        isinstance(value, list) and value and isinstance(value[0], dict)
-    ):
+    if line.strip() in (b"[", b"{", b"[{") or (isinstance(value, list) and value and isinstance(value[0], dict)):
         what = "array" if line.strip().startswith(b"[") else "object"
-        raise InputError(
-            f"{file.uri} is one JSON {what}, not JSON lines; write one object per line (jq -c does it)."
-        )
+        raise InputError(f"{file.uri} is one JSON {what}, not JSON lines; write one object per line (jq -c does it).")
 
 
 def _row(line: bytes, damage: str | None) -> tuple[Any, str | None]:
@@ -134,9 +130,7 @@ def _row(line: bytes, damage: str | None) -> tuple[Any, str | None]:
     return value, reason
 
 
-def _lines(
-    file: Location, start: int, stop: int | None, number: int
-) -> Iterator[tuple[int, int, bytes, str | None]]:
+def _lines(file: Location, start: int, stop: int | None, number: int) -> Iterator[tuple[int, int, bytes, str | None]]:
     """(line number, first byte, line without LF, damage) of a stretch; only LF ends a line."""
     with file.open() as handle:
         if start:

@@ -136,9 +136,7 @@ def locate(given: str) -> Listing:
 def _literal(place: _Place, path: str, given: str) -> Listing:
     if not place.is_folder(path):
         root = posixpath.dirname(path)
-        return Listing(
-            given, place.uri(root), (_location(place, path, posixpath.basename(path), place.size(path)),)
-        )
+        return Listing(given, place.uri(root), (_location(place, path, posixpath.basename(path), place.size(path)),))
     files, hidden, empty = [], [], []
     for name, size in place.walk(path):
         if is_hidden(name):
@@ -148,9 +146,7 @@ def _literal(place: _Place, path: str, given: str) -> Listing:
         else:
             files.append(_location(place, posixpath.join(path, name), name, size))
     files.sort(key=lambda file: file.name)
-    return Listing(
-        given, place.uri(path), tuple(files), tuple(sorted(hidden)), tuple(sorted(empty)), folder=True
-    )
+    return Listing(given, place.uri(path), tuple(files), tuple(sorted(hidden)), tuple(sorted(empty)), folder=True)
 
 
 def _from_matches(place: _Place, given: str, prefix: str, found: dict[str, int]) -> Listing:
@@ -163,9 +159,7 @@ def _from_matches(place: _Place, given: str, prefix: str, found: dict[str, int])
         elif place.is_folder(path):
             inner = _literal(place, path, given)
             hidden += [f"{name}/{other}" for other in inner.hidden]
-            files.update(
-                {file.uri: Location(file.uri, f"{name}/{file.name}", file.size) for file in inner.files}
-            )
+            files.update({file.uri: Location(file.uri, f"{name}/{file.name}", file.size) for file in inner.files})
         else:
             files[place.uri(path)] = _location(place, path, name, found[path])
     ordered = tuple(sorted(files.values(), key=lambda file: file.name))
@@ -349,9 +343,7 @@ def _place(given: str) -> tuple[_Place, str]:
         fs = fsspec.filesystem(protocol)
     except ImportError as error:
         extra = "; install it with: pip install 'sensorium[hub]'" if protocol == "hf" else ""
-        raise MissingExtraError(
-            f"reading {given} needs a package that is not installed ({error}){extra}."
-        ) from error
+        raise MissingExtraError(f"reading {given} needs a package that is not installed ({error}){extra}.") from error
     except ValueError as error:
         if protocol not in fsspec.available_protocols():
             raise unknown("protocol", protocol, fsspec.available_protocols()) from error

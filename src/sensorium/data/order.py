@@ -119,9 +119,7 @@ class Draw:
         p = facts.numbers(self.p)
         bad = np.flatnonzero(~((p >= 0) & (p <= 1)))
         if len(bad):
-            raise InputError(
-                f"column '{self.p}' holds {p[bad[0]]}; a probability of being drawn lies in [0, 1]."
-            )
+            raise InputError(f"column '{self.p}' holds {p[bad[0]]}; a probability of being drawn lies in [0, 1].")
         if p.sum() < 1:
             raise InputError(
                 f"column '{self.p}' adds up to {p.sum():.3g}: less than one row would be drawn in an epoch."
@@ -304,9 +302,7 @@ class _Windowed:
         return self._window(epoch, window, order)[position - before :]
 
     def _order(self, epoch: int) -> np.ndarray:
-        return self._keep(
-            (epoch, -1), lambda: _permuted(np.arange(len(self._sizes)), self._seed, "pieces", epoch)
-        )
+        return self._keep((epoch, -1), lambda: _permuted(np.arange(len(self._sizes)), self._seed, "pieces", epoch))
 
     def _window(self, epoch: int, window: int, order: np.ndarray) -> np.ndarray:
         def make() -> np.ndarray:
@@ -345,16 +341,8 @@ class _Mixed:
         rows, epochs = np.zeros(stop - start, np.int64), np.zeros(stop - start, np.int64)
         blocks = [self._block(number) for number in range(start // _BLOCK, -(-stop // _BLOCK))]
         offset = start - start // _BLOCK * _BLOCK
-        parts = (
-            np.concatenate([part for part, _ in blocks])[offset : offset + stop - start]
-            if blocks
-            else np.zeros(0)
-        )
-        ranks = (
-            np.concatenate([rank for _, rank in blocks])[offset : offset + stop - start]
-            if blocks
-            else np.zeros(0)
-        )
+        parts = np.concatenate([part for part, _ in blocks])[offset : offset + stop - start] if blocks else np.zeros(0)
+        ranks = np.concatenate([rank for _, rank in blocks])[offset : offset + stop - start] if blocks else np.zeros(0)
         for number, (span, visits) in enumerate(self._inner):
             mine = np.flatnonzero(parts == number)
             if len(mine):

@@ -53,9 +53,7 @@ class ParquetPart:
                 size = _batch_rows(file.metadata, range(self.start, self.stop), names, rows)
                 groups = list(range(self.start, self.stop))
                 for batch in (
-                    file.iter_batches(size, row_groups=groups, columns=names, use_threads=False)
-                    if groups
-                    else ()
+                    file.iter_batches(size, row_groups=groups, columns=names, use_threads=False) if groups else ()
                 ):
                     table = pa.Table.from_batches([batch]).select(names)
                     yield Raw(table, first=first)
@@ -82,9 +80,7 @@ def survey(files: Sequence[tuple[Location, str]]) -> list[Survey]:
 
 def _survey(file: Location, stem: str) -> Survey:
     if file.size == 0:
-        raise InputError(
-            f"{file.uri} is empty (0 bytes), so it is no Parquet file; delete it or write it again."
-        )
+        raise InputError(f"{file.uri} is empty (0 bytes), so it is no Parquet file; delete it or write it again.")
     try:
         with _open(file) as opened:
             metadata, schema = opened.metadata, opened.schema_arrow.remove_metadata()

@@ -62,7 +62,7 @@ class Decoded:
 
 
 class Prepare(Protocol):
-    """A setting: how rows become a batch."""
+    """A setting: how rows become a batch. One that needs files may have `ready()`, called before a pool is read."""
 
     @property
     def columns(self) -> tuple[str, ...]:
@@ -195,6 +195,10 @@ class Pairs:
         """Picture and text."""
         return (self.image, self.text)
 
+    def ready(self) -> None:
+        """Find the tokenizer's files now, before the pool is read."""
+        self.tokens(["a"])
+
     def decode(self, rows: pa.Table) -> Decoded:
         """Squares of pixels and tokens."""
         size = self.pixels.size + 2 * self.augment.margin
@@ -232,9 +236,7 @@ class Columns:
             if values.dtype == object:
                 lengths = {len(value) for value in column.to_pylist() if value is not None}
                 if len(lengths) > 1:
-                    raise InputError(
-                        f"column '{name}' holds lists of {min(lengths)} to {max(lengths)} numbers."
-                    )
+                    raise InputError(f"column '{name}' holds lists of {min(lengths)} to {max(lengths)} numbers.")
                 blank = np.full(lengths.pop() if lengths else 0, np.nan)
                 values = np.stack([blank if value is None else value for value in values])
             if values.dtype.kind == "f":

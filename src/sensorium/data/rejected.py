@@ -32,9 +32,7 @@ def count_reasons(folder: Path) -> dict[str, int]:
     for path in sorted(Path(folder).glob("*.parquet")):
         reasons = pq.read_table(path, columns=["reason"])["reason"]
         counts = pc.value_counts(pc.replace_substring_regex(reasons, r"(?s):.*", ""))
-        for reason, count in zip(
-            counts.field("values").to_pylist(), counts.field("counts").to_pylist(), strict=True
-        ):
+        for reason, count in zip(counts.field("values").to_pylist(), counts.field("counts").to_pylist(), strict=True):
             found[reason] = found.get(reason, 0) + count
     return dict(sorted(found.items(), key=lambda pair: (-pair[1], pair[0])))
 

@@ -88,9 +88,7 @@ class Rows:
     def names(self, positions: np.ndarray) -> list[str]:
         """The ids at these positions."""
         if self._ids is None:
-            self._ids = pa.concat_arrays(
-                [pa.array([], pa.large_string()), *self.ids().cast(pa.large_string()).chunks]
-            )
+            self._ids = pa.concat_arrays([pa.array([], pa.large_string()), *self.ids().cast(pa.large_string()).chunks])
         return [str(name) for name in self._ids.take(pa.array(positions, pa.int64())).to_pylist()]
 
     def hashes(self) -> np.ndarray:
@@ -243,9 +241,7 @@ class _Collector:
         try:
             return table.select(self._schema.names).cast(self._schema)  # type: ignore[union-attr]
         except (pa.ArrowInvalid, pa.ArrowNotImplementedError, KeyError) as error:
-            raise InputError(
-                f"{shard.name} has other columns or types than the shards before it: {error}."
-            ) from error
+            raise InputError(f"{shard.name} has other columns or types than the shards before it: {error}.") from error
 
     def _keep(self, batch: pa.RecordBatch) -> None:
         if self._writer is None and self._scratch is not None and self._num_bytes > self._budget:

@@ -156,9 +156,7 @@ def no_column(pool: str, name: str, has: Sequence[str]) -> InputError:
     """The error for a column that the pool lacks; it shows how to map the most likely one."""
     likely = [other for other in _ALIASES.get(name, ()) if other in has]
     near = likely[0] if likely else nearest(name, has) or "THEIR_NAME"
-    return InputError(
-        f"pool {pool} has no column '{name}'; it has: {listing(has)}. Map it with columns {name}={near}."
-    )
+    return InputError(f"pool {pool} has no column '{name}'; it has: {listing(has)}. Map it with columns {name}={near}.")
 
 
 def check_types(pool: str, schema: pa.Schema, names: Iterable[str]) -> None:
@@ -167,8 +165,7 @@ def check_types(pool: str, schema: pa.Schema, names: Iterable[str]) -> None:
         kind = schema.field(name).type
         if name in _TEXT and not (pat.is_string(kind) or pat.is_binary(kind)):
             raise InputError(
-                f"column '{name}' of pool {pool} is {kind}; it must be text. "
-                f"Map another with columns {name}=..."
+                f"column '{name}' of pool {pool} is {kind}; it must be text. Map another with columns {name}=..."
             )
         if name in MEDIA and not is_media(kind):
             raise InputError(

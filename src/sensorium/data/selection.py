@@ -38,10 +38,7 @@ class Selection:
         """Each file with its name without suffix, or with its whole name where two would be the same."""
         stems = [stem(file.name) for file in self.files]
         double = {name for name in stems if stems.count(name) > 1} if len(set(stems)) < len(stems) else set()
-        return [
-            (file, file.name if name in double else name)
-            for file, name in zip(self.files, stems, strict=True)
-        ]
+        return [(file, file.name if name in double else name) for file, name in zip(self.files, stems, strict=True)]
 
 
 def select(uris: Sequence[str]) -> Selection:
@@ -59,9 +56,7 @@ def select(uris: Sequence[str]) -> Selection:
     hf.refuse_mixed_splits(found, files)
     if kind not in MEDIA_SUFFIXES and others and found.folder:
         notes.append(f"left out, not {kind}: {listing([file.name for file in others], 5)}")
-    return Selection(
-        kind, tuple(files), tuple(others), found, all(finished for _, finished in pools), tuple(notes)
-    )
+    return Selection(kind, tuple(files), tuple(others), found, all(finished for _, finished in pools), tuple(notes))
 
 
 def _pool_rows(found: Listing) -> tuple[Listing, bool]:
@@ -71,19 +66,14 @@ def _pool_rows(found: Listing) -> tuple[Listing, bool]:
         return found, False
     if "begun.json" in names and "done.json" not in names:
         raise InputError(
-            f"{found.given} is the folder of a run that did not finish; "
-            "run it again, or give its rows/ folder."
+            f"{found.given} is the folder of a run that did not finish; run it again, or give its rows/ folder."
         )
     if not {"pool.json", "done.json"} & names or not any(name.startswith("rows/") for name in names):
         return found, False
     rows = [
-        replace(file, name=file.name.removeprefix("rows/"))
-        for file in found.files
-        if file.name.startswith("rows/")
+        replace(file, name=file.name.removeprefix("rows/")) for file in found.files if file.name.startswith("rows/")
     ]
-    return Listing(
-        found.given, posixpath.join(found.root, "rows"), tuple(rows), found.hidden, folder=True
-    ), True
+    return Listing(found.given, posixpath.join(found.root, "rows"), tuple(rows), found.hidden, folder=True), True
 
 
 def _joined(listings: Sequence[Listing]) -> Listing:
@@ -92,12 +82,8 @@ def _joined(listings: Sequence[Listing]) -> Listing:
         return listings[0]
     remote = {one.root.partition("://")[0] if "://" in one.root else "" for one in listings}
     if len(remote) > 1:
-        raise InputError(
-            f"the pool mixes places ({listing(sorted(remote))}); all files must lie in one file system."
-        )
-    root = posixpath.commonpath([one.root.replace("://", ":/", 1) for one in listings]).replace(
-        ":/", "://", 1
-    )
+        raise InputError(f"the pool mixes places ({listing(sorted(remote))}); all files must lie in one file system.")
+    root = posixpath.commonpath([one.root.replace("://", ":/", 1) for one in listings]).replace(":/", "://", 1)
     files = {}
     for one in listings:
         beyond = posixpath.relpath(one.root, root) if one.root != root else ""

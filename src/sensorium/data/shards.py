@@ -202,9 +202,7 @@ class Shard:
         """
         wanted = self.layout.select(columns)
         schema = self.schema(columns)
-        needed = list(
-            dict.fromkeys([*wanted, *(self.layout.hashed() if self.layout.ids == "content" else ())])
-        )
+        needed = list(dict.fromkeys([*wanted, *(self.layout.hashed() if self.layout.ids == "content" else ())]))
         numbering = Occurrences(self.earlier)
         empty = True
         for raw in self.part.batches(self._theirs(needed), rows):
@@ -240,9 +238,7 @@ class Shard:
         columns = [_as(table[item.name], item.type) for item in schema]
         return Piece(pa.table(columns, schema=schema), rejects.table(self.name, [*refused, *bad]))
 
-    def _with_content_ids(
-        self, table: pa.Table, faults: Mapping[int, str], numbering: Occurrences
-    ) -> pa.Table:
+    def _with_content_ids(self, table: pa.Table, faults: Mapping[int, str], numbering: Occurrences) -> pa.Table:
         digests = row_digests(_without(table, faults).select(self.layout.hashed()))
         ids = iter(numbering.ids(digests))
         named = [None if row in faults else next(ids) for row in range(table.num_rows)]
@@ -264,9 +260,7 @@ class Shard:
         for name in needed:
             kind = self.layout.schema.field(name).type
             theirs = self.layout.theirs[name]
-            columns[name] = (
-                _as(table[theirs], kind) if theirs in table.column_names else pa.nulls(table.num_rows, kind)
-            )
+            columns[name] = _as(table[theirs], kind) if theirs in table.column_names else pa.nulls(table.num_rows, kind)
         if self.layout.given and self.layout.ids != "content":
             absent = pa.nulls(table.num_rows, pa.string())
             columns["id"] = table[self.layout.given] if self.layout.given in table.column_names else absent
@@ -280,10 +274,7 @@ class Shard:
     def _known(self, refused: Refused) -> str:
         name = refused.known.get(self.layout.given or "")
         usable = (
-            isinstance(name, str | int)
-            and not isinstance(name, bool)
-            and name != ""
-            and self.layout.ids != "content"
+            isinstance(name, str | int) and not isinstance(name, bool) and name != "" and self.layout.ids != "content"
         )
         return f"{self._prefix()}{name}" if usable else refused.place
 
@@ -329,9 +320,7 @@ def _with_text_ids(table: pa.Table, prefix: str, pool: str, faults: dict[int, st
         column = column.cast(kind.value_type)
         kind = column.type
     if pat.is_fixed_size_binary(kind):
-        text = pa.chunked_array(
-            [[None if value is None else value.hex() for value in column.to_pylist()]], pa.string()
-        )
+        text = pa.chunked_array([[None if value is None else value.hex() for value in column.to_pylist()]], pa.string())
     elif pat.is_integer(kind) or pat.is_string(kind) or pat.is_large_string(kind) or pat.is_null(kind):
         text = column.cast(pa.string())
     elif pat.is_binary(kind) or pat.is_large_binary(kind) or pat.is_string_view(kind):
@@ -359,11 +348,7 @@ def _invalid_rows(column: pa.ChunkedArray | pa.Array, *, text: bool) -> list[int
         try:
             column.cast(pa.string())
         except pa.ArrowInvalid:
-            return [
-                row
-                for row, value in enumerate(column.to_pylist())
-                if value is not None and not _is_utf8(value)
-            ]
+            return [row for row, value in enumerate(column.to_pylist()) if value is not None and not _is_utf8(value)]
         return []
     if not _holds_text(kind):
         return []
@@ -397,9 +382,7 @@ def _is_valid(one: pa.ChunkedArray | pa.Array) -> bool:
     return True
 
 
-def _foreign_paths(
-    column: pa.ChunkedArray | pa.Array, folder: str, skip: set[int]
-) -> Iterator[tuple[int, str]]:
+def _foreign_paths(column: pa.ChunkedArray | pa.Array, folder: str, skip: set[int]) -> Iterator[tuple[int, str]]:
     """Rows whose media must be read from a path that points outside the pool's folder."""
     if not is_media(column.type) or pat.is_binary(column.type):
         return
@@ -410,9 +393,7 @@ def _foreign_paths(
             return
         paths = pc.struct_field(column, "path")
         if "bytes" in names:  # beside bytes a path is only a remark
-            paths = pc.if_else(
-                pc.is_null(pc.struct_field(column, "bytes")), paths, pa.scalar(None, pa.string())
-            )
+            paths = pc.if_else(pc.is_null(pc.struct_field(column, "bytes")), paths, pa.scalar(None, pa.string()))
     if skip:
         usable = np.ones(len(column), bool)
         usable[list(skip)] = False

@@ -147,9 +147,7 @@ def _honest_wav(content: bytes) -> bytes:
         if kind == b"data":
             there = len(content) - place - 8
             honest = (
-                there
-                if (size in _UNKNOWN_SIZES and not _is_chunk(content, place + 8, order)) or size > there
-                else size
+                there if (size in _UNKNOWN_SIZES and not _is_chunk(content, place + 8, order)) or size > there else size
             )
             honest -= honest % align
             if honest == size:

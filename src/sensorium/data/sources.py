@@ -77,9 +77,7 @@ class Files:
 
     def __post_init__(self) -> None:
         uris: Any = self.uri  # paths and lists of them are taken as well
-        plain = (
-            os.fspath(uris) if isinstance(uris, str | os.PathLike) else tuple(os.fspath(uri) for uri in uris)
-        )
+        plain = os.fspath(uris) if isinstance(uris, str | os.PathLike) else tuple(os.fspath(uri) for uri in uris)
         object.__setattr__(self, "uri", plain)
         object.__setattr__(self, "columns", dict(self.columns))
         key: Any = self.key
@@ -89,9 +87,7 @@ class Files:
         if self.ids not in get_args(Ids):
             raise unknown("ids", self.ids, get_args(Ids))
         if self.key and self.ids == "shard":
-            raise SettingError(
-                "key has no effect with ids='shard'; use ids='content' to make ids from columns."
-            )
+            raise SettingError("key has no effect with ids='shard'; use ids='content' to make ids from columns.")
         if not all(isinstance(name, str) and name for pair in self.columns.items() for name in pair):
             raise SettingError(
                 f"columns must map our names to theirs, as in text=caption; given {dict(self.columns)!r}."
@@ -185,8 +181,7 @@ class Files:
                 raise no_column(pool, name, names)
         if self.ids == "shard" and given is None:
             raise InputError(
-                f"pool {pool} has no column 'id' to put the shard's name before; "
-                "use ids='content', or columns id=..."
+                f"pool {pool} has no column 'id' to put the shard's name before; use ids='content', or columns id=..."
             )
         if self.key and self.ids == "given" and given is not None:
             raise SettingError(
@@ -231,9 +226,7 @@ def _not_found(text: str, error: InputError) -> InputError:
         return catalog.missing(text)
     near = None if "/" in text else nearest(text, catalog.names())
     return (
-        error
-        if near is None
-        else InputError(f"there is no file, folder or set {text}; did you mean the set '{near}'?")
+        error if near is None else InputError(f"there is no file, folder or set {text}; did you mean the set '{near}'?")
     )
 
 
@@ -279,9 +272,7 @@ def _refuse_repeated(pool: Files, repeated: list[tuple[str, str, str]]) -> None:
         return
     name, first, other = repeated[0]
     where = f"in {first} and in {other}" if first != other else f"twice in {first}"
-    many = (
-        f" ({'at least ' if len(repeated) == 20 else ''}{len(repeated)} ids repeat)" if repeated[1:] else ""
-    )
+    many = f" ({'at least ' if len(repeated) == 20 else ''}{len(repeated)} ids repeat)" if repeated[1:] else ""
     hint = "ids='shard', which puts the shard's name before them"
     if first == other or pool.ids == "shard":
         hint = "ids='content', which makes ids from the content"

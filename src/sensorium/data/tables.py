@@ -92,19 +92,14 @@ class PoolWriter:
         """Rows of the table before which a row group ends; keeps count of the group that stays open."""
         sizes = row_bytes(table)
         cuts: list[int] = []
-        if (
-            self._held_rows + len(sizes) <= self._rows
-            and self._held_bytes + int(sizes.sum()) <= self._max_bytes
-        ):
+        if self._held_rows + len(sizes) <= self._rows and self._held_bytes + int(sizes.sum()) <= self._max_bytes:
             self._held_rows, self._held_bytes = (
                 self._held_rows + len(sizes),
                 self._held_bytes + int(sizes.sum()),
             )
             return cuts
         for row, size in enumerate(sizes.tolist()):
-            if self._held_rows and (
-                self._held_rows >= self._rows or self._held_bytes + size > self._max_bytes
-            ):
+            if self._held_rows and (self._held_rows >= self._rows or self._held_bytes + size > self._max_bytes):
                 cuts.append(row)
                 self._held_rows, self._held_bytes = 0, 0
             self._held_rows, self._held_bytes = self._held_rows + 1, self._held_bytes + size
@@ -171,17 +166,15 @@ def row_bytes(table: pa.Table) -> np.ndarray:
 def _value_bytes(array: pa.Array) -> np.ndarray:
     kind = array.type
     if pat.is_struct(kind):
-        return np.sum(
-            [_value_bytes(part) for part in array.flatten()], axis=0, dtype=np.int64, initial=0
-        ) + np.zeros(len(array), np.int64)
+        return np.sum([_value_bytes(part) for part in array.flatten()], axis=0, dtype=np.int64, initial=0) + np.zeros(
+            len(array), np.int64
+        )
     if pat.is_string(kind) or pat.is_binary(kind) or pat.is_large_string(kind) or pat.is_large_binary(kind):
         lengths = pc.fill_null(pc.binary_length(array), 0).to_numpy(zero_copy_only=False)
         return np.asarray(lengths, np.int64) + 4
     if pat.is_list(kind) or pat.is_large_list(kind):
         inner = np.concatenate([[0], np.cumsum(_value_bytes(array.flatten()))])
-        lengths = np.asarray(
-            pc.fill_null(pc.list_value_length(array), 0).to_numpy(zero_copy_only=False), np.int64
-        )
+        lengths = np.asarray(pc.fill_null(pc.list_value_length(array), 0).to_numpy(zero_copy_only=False), np.int64)
         ends = np.cumsum(lengths)
         return np.asarray(inner[ends] - inner[ends - lengths] + 4, np.int64)
     return np.full(len(array), 8, np.int64)
@@ -190,9 +183,7 @@ def _value_bytes(array: pa.Array) -> np.ndarray:
 def _repetitive(schema: pa.Schema) -> list[str]:
     """Columns worth a dictionary: not the id, nor bytes, whose dictionaries would only take memory."""
     return [
-        item.name
-        for item in schema
-        if item.name != "id" and (pat.is_string(item.type) or pat.is_primitive(item.type))
+        item.name for item in schema if item.name != "id" and (pat.is_string(item.type) or pat.is_primitive(item.type))
     ]
 
 
@@ -279,9 +270,7 @@ def write_tar(path: Path, tables: Iterable[pa.Table]) -> int:
 
 def _key(name: str) -> str:
     return (
-        name
-        if re.fullmatch(r"[A-Za-z0-9_-]{1,80}(/[A-Za-z0-9_-]{1,80})*", name)
-        else safe_name(name).replace(".", "-")
+        name if re.fullmatch(r"[A-Za-z0-9_-]{1,80}(/[A-Za-z0-9_-]{1,80})*", name) else safe_name(name).replace(".", "-")
     )
 
 

@@ -121,9 +121,7 @@ def read_sound(content: bytes, *, max_seconds: float) -> tuple[np.ndarray, int]:
 
 def _opened(content: bytes) -> Any:
     need("av", "train", "reading video")
-    kind = next(
-        (name for place, magic, name in _DEMUXERS if content[place : place + len(magic)] == magic), None
-    )
+    kind = next((name for place, magic, name in _DEMUXERS if content[place : place + len(magic)] == magic), None)
     if kind is None:
         raise BrokenMediaError("not a video")
     try:
@@ -134,9 +132,7 @@ def _opened(content: bytes) -> Any:
         ) from error
 
 
-def _frames(
-    container: Any, stream: Any, fps: float, size: tuple[int, int] | None, max_seconds: float
-) -> np.ndarray:
+def _frames(container: Any, stream: Any, fps: float, size: tuple[int, int] | None, max_seconds: float) -> np.ndarray:
     height, width = size or (stream.height, stream.width)
     if stream.height * stream.width > 64_000_000 or height * width <= 0:
         raise BrokenMediaError("too large")

@@ -102,9 +102,7 @@ class TarPart:
         self, handle: BinaryIO, records: list[Record], wanted: set[str], keys: Mapping[str, str], first: int
     ) -> Raw:
         faults = {row: record.fault for row, record in enumerate(records) if record.fault}
-        columns = {
-            "id": pa.array([_storable(f"{self.stem}/{record.key}") for record in records], pa.string())
-        }
+        columns = {"id": pa.array([_storable(f"{self.stem}/{record.key}") for record in records], pa.string())}
         for name in sorted(wanted):
             columns[name] = _column(name, [_value(handle, record, name) for record in records])
         if keys:
@@ -264,8 +262,7 @@ def _split_names(names: Sequence[str]) -> list[tuple[str, str]]:
     common = _common_words(suffixes)
     moved = {key: _shorter(key, suffixes, common) for key in suffixes}
     places = [
-        (moved[key], f"{key[len(moved[key]) + 1 :]}.{suffix}" if moved[key] != key else suffix)
-        for key, suffix in cut
+        (moved[key], f"{key[len(moved[key]) + 1 :]}.{suffix}" if moved[key] != key else suffix) for key, suffix in cut
     ]
     return _without_folders(places)
 
@@ -285,10 +282,7 @@ def _heads(key: str) -> Iterator[tuple[str, str]]:
 
 def _common_words(suffixes: Mapping[str, set[str]]) -> set[tuple[str, str]]:
     single = [
-        (head, words, min(suffixes[key]))
-        for key in suffixes
-        if len(suffixes[key]) == 1
-        for head, words in _heads(key)
+        (head, words, min(suffixes[key])) for key in suffixes if len(suffixes[key]) == 1 for head, words in _heads(key)
     ]
     heads = {head for head, _, _ in single}
     counts = Counter((words, suffix) for _, words, suffix in single)
@@ -315,9 +309,7 @@ def _without_folders(places: list[tuple[str, str]]) -> list[tuple[str, str]]:
         kinds.setdefault(folder, set()).add(media or _TEXT.get(suffix, suffix))
         bases.setdefault(folder, set()).add(base)
     named = [kind for found in kinds.values() for kind in found]
-    meet = (
-        len(kinds) > 1 and all(len(found) == 1 for found in kinds.values()) and len(set(named)) == len(named)
-    )
+    meet = len(kinds) > 1 and all(len(found) == 1 for found in kinds.values()) and len(set(named)) == len(named)
     if meet and set.intersection(*bases.values()):
         return [(key.rpartition("/")[2], suffix) for key, suffix in places]
     return places

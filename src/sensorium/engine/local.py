@@ -12,14 +12,14 @@ from collections import deque
 from collections.abc import Callable, Iterable, Iterator
 from concurrent.futures import Executor, Future, ThreadPoolExecutor
 from functools import partial
+from multiprocessing import resource_tracker
 from typing import Any
 
 from sensorium.core.errors import StageFailedError
 from sensorium.core.stage import Buildable
 
 _ONE_THREAD = {
-    name: "1"
-    for name in ("OMP_NUM_THREADS", "OPENBLAS_NUM_THREADS", "MKL_NUM_THREADS", "NUMEXPR_NUM_THREADS")
+    name: "1" for name in ("OMP_NUM_THREADS", "OPENBLAS_NUM_THREADS", "MKL_NUM_THREADS", "NUMEXPR_NUM_THREADS")
 }
 
 
@@ -129,11 +129,27 @@ def _processes(worker: Buildable, count: int) -> Iterator[Executor]:
         env=_ONE_THREAD,
     )
     try:
+        with _ctrl_c_waits():
+            pool.submit(os.getpid)  # the first item starts the processes
         yield pool
         pool.shutdown(wait=True)
     except BaseException:
         pool.shutdown(wait=True, kill_workers=True)
         raise
+
+
+@contextlib.contextmanager
+def _ctrl_c_waits() -> Iterator[None]:
+    """Hold Ctrl-C back while processes start, which then never get it.
+
+    A terminal sends it to the whole group, but workers are stopped from here, and theirs would be tracebacks.
+    """
+    resource_tracker.ensure_running()  # starting it (up to Python 3.13) would let Ctrl-C through again
+    before = signal.pthread_sigmask(signal.SIG_BLOCK, {signal.SIGINT})
+    try:
+        yield
+    finally:
+        signal.pthread_sigmask(signal.SIG_SETMASK, before)
 
 
 def _pickled(worker: Buildable) -> bytes:
@@ -157,8 +173,6 @@ def _start(parent: int, path: list[str], blob: bytes) -> None:
     """Runs once in a worker process: see the same modules, and leave when the parent is gone."""
     sys.path[:] = path
     _Held.blob = blob
-    # Ctrl-C reaches the whole group; the parent stops its workers, which need no tracebacks of their own.
-    signal.signal(signal.SIGINT, signal.SIG_IGN)
     threading.Thread(target=_leave_with, args=(parent,), daemon=True).start()
 
 

@@ -52,9 +52,7 @@ class LineProgress:
 
 
 class _LineTask:
-    def __init__(
-        self, progress: LineProgress, title: str, total: float | None, unit: str, every: float
-    ) -> None:
+    def __init__(self, progress: LineProgress, title: str, total: float | None, unit: str, every: float) -> None:
         self._progress, self._title, self._total, self._unit, self._every = (
             progress,
             title,
@@ -78,15 +76,9 @@ class _LineTask:
         seconds = max(self._printed - self._started, 1e-9)
         of = f"/{self._total:,.0f}" if self._total is not None else ""
         rate = self._count / seconds
-        left = (
-            f", {_span((self._total - self._count) / rate)} left"
-            if self._total and rate > 0 and not final
-            else ""
-        )
+        left = f", {_span((self._total - self._count) / rate)} left" if self._total and rate > 0 and not final else ""
         notes = "".join(f", {key} {_short(value)}" for key, value in self._notes.items())
-        self._progress.say(
-            f"{self._title}: {self._count:,.0f}{of} {self._unit} in {_span(seconds)}{left}{notes}"
-        )
+        self._progress.say(f"{self._title}: {self._count:,.0f}{of} {self._unit} in {_span(seconds)}{left}{notes}")
 
 
 class BarProgress:

@@ -86,9 +86,7 @@ class Retrieval(Stage):
 
     def _write(self, here: Here, pairs: _Pairs) -> dict[str, float]:
         if len(pairs.keys) < 2:
-            raise InputError(
-                f"{len(pairs.keys)} pictures with a text could be read; retrieval needs at least 2."
-            )
+            raise InputError(f"{len(pairs.keys)} pictures with a text could be read; retrieval needs at least 2.")
         items = pa.concat_tables([_rank(direction, pairs) for direction in DIRECTIONS])
         scores = self._scores(items, pairs)
         files.write_json(here.out / "scores.json", {name: score.as_json() for name, score in scores.items()})
@@ -282,13 +280,9 @@ def _rank(direction: str, pairs: _Pairs) -> pa.Table:
     ranks, best = [], []
     for first in range(0, len(queries[0]), _QUERIES):
         scores = queries[0][first : first + _QUERIES] @ gallery[0].T
-        ranks.append(
-            best_ranks(scores, queries[1][first : first + _QUERIES, None] == gallery[1][None, :], TIED)
-        )
+        ranks.append(best_ranks(scores, queries[1][first : first + _QUERIES, None] == gallery[1][None, :], TIED))
         best.append(predictions(scores, TIED))
     chosen = [gallery[2][number] if number >= 0 else None for number in np.concatenate(best)]
     labels = [pairs.keys[owner] for owner in queries[1]]
     columns = [queries[2], labels, chosen, np.concatenate(ranks), [direction] * len(labels)]
-    return pa.table(
-        [pa.array(column, kind) for column, kind in zip(columns, ITEMS.types, strict=True)], schema=ITEMS
-    )
+    return pa.table([pa.array(column, kind) for column, kind in zip(columns, ITEMS.types, strict=True)], schema=ITEMS)

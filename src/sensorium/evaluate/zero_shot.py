@@ -79,13 +79,9 @@ class ZeroShot(Stage):
         if self.batch < 1:
             raise SettingError(f"batch = {self.batch}; at least 1 picture is embedded at once.")
         if isinstance(self.classes, str) and self.classes != "labels":
-            raise SettingError(
-                f"classes = '{self.classes}'; give 'labels', a mapping, or ClassFile('{self.classes}')."
-            )
+            raise SettingError(f"classes = '{self.classes}'; give 'labels', a mapping, or ClassFile('{self.classes}').")
         if isinstance(self.groups, str) and self.groups != "auto":
-            raise SettingError(
-                f"groups = '{self.groups}'; give 'auto', a Frequency, class ids by group, or None."
-            )
+            raise SettingError(f"groups = '{self.groups}'; give 'auto', a Frequency, class ids by group, or None.")
         languages: Any = self.languages
         if isinstance(languages, str) or not languages:
             raise SettingError(f"languages are a list such as ('en',), not {languages!r}.")
@@ -127,9 +123,7 @@ class ZeroShot(Stage):
             names=self.names,
         )
 
-    def _about(
-        self, task: ZeroShotClassification, head: np.ndarray, num_prompts: int, here: Here
-    ) -> dict[str, Any]:
+    def _about(self, task: ZeroShotClassification, head: np.ndarray, num_prompts: int, here: Here) -> dict[str, Any]:
         """What was asked, and which classes the model cannot tell apart whatever the picture."""
         twins = task.twins(head)
         if twins:
@@ -203,24 +197,19 @@ class _Classifier:
         """The outcomes of a shard's rows, and the reasons of those that have none; schema `_FOUND`."""
         tables = [_FOUND.empty_table()]
         for piece in shard.pieces(("image", "label"), rows=max(self.batch, 1024)):
-            tables.append(
-                _without_outcome(piece.rejected["id"].to_pylist(), piece.rejected["reason"].to_pylist())
-            )
+            tables.append(_without_outcome(piece.rejected["id"].to_pylist(), piece.rejected["reason"].to_pylist()))
             for first in range(0, len(piece.table), self.batch):
                 tables.append(self._rows(piece.table.slice(first, self.batch), shard.folder))
         found = pa.concat_tables(tables)
         place = found.schema.get_field_index("shard")
-        return found.set_column(
-            place, _FOUND.field("shard"), pa.array([shard.name] * len(found), pa.string())
-        )
+        return found.set_column(place, _FOUND.field("shard"), pa.array([shard.name] * len(found), pa.string()))
 
     def _rows(self, rows: pa.Table, folder: str) -> pa.Table:
         """The outcomes of at most one batch."""
         ids, labels = rows["id"].to_pylist(), self.task.classes.numbers(rows["label"])
         images, reasons = _decoded(rows["image"].to_pylist(), labels, folder)
         reasons = [
-            _label_reason(rows["label"][row].as_py()) if labels[row] < 0 else why
-            for row, why in enumerate(reasons)
+            _label_reason(rows["label"][row].as_py()) if labels[row] < 0 else why for row, why in enumerate(reasons)
         ]
         usable = [row for row, why in enumerate(reasons) if not why]
         lost = [row for row, why in enumerate(reasons) if why]
@@ -274,9 +263,7 @@ def _without_outcome(
     return pa.table(arrays, schema=_FOUND)
 
 
-def _write(
-    here: Here, task: ZeroShotClassification, found: pa.Table, about: Mapping[str, Any]
-) -> dict[str, float]:
+def _write(here: Here, task: ZeroShotClassification, found: pa.Table, about: Mapping[str, Any]) -> dict[str, float]:
     """Write the result files and return the figures for the record."""
     scored = found.filter(pc.is_null(found["reason"]))
     items = scored.select(ITEMS.names).sort_by("id")
@@ -298,10 +285,7 @@ def _write(
 def _given(task: ZeroShotClassification, found: pa.Table) -> dict[str, int]:
     """How many pictures there were, scored or not: in all, and of the classes of each group."""
     labels = found["label"]
-    groups = {
-        name: pa.array([str(label) for label in ids], pa.string())
-        for name, ids in (task.groups or {}).items()
-    }
+    groups = {name: pa.array([str(label) for label in ids], pa.string()) for name, ids in (task.groups or {}).items()}
     counts = {name: int(pc.sum(pc.is_in(labels, ids)).as_py() or 0) for name, ids in groups.items()}
     return {"": len(found), **counts}
 

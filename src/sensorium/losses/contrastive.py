@@ -41,18 +41,14 @@ def info_nce(
     device = queries.device.type
     with torch.autocast(device, enabled=False) if torch.amp.is_autocast_available(device) else nullcontext():
         kind = torch.promote_types(queries.dtype, torch.float32)
-        return _ChunkedCrossEntropy.apply(
-            queries.to(kind), keys.to(kind), scale.to(kind), targets, max(1, chunk)
-        )
+        return _ChunkedCrossEntropy.apply(queries.to(kind), keys.to(kind), scale.to(kind), targets, max(1, chunk))
 
 
 class _ChunkedCrossEntropy(torch.autograd.Function):
     """Cross-entropy over inner products, with logits recomputed in the backward pass."""
 
     @staticmethod
-    def forward(
-        ctx: Any, queries: Tensor, keys: Tensor, scale: Tensor, targets: Tensor, chunk: int
-    ) -> Tensor:
+    def forward(ctx: Any, queries: Tensor, keys: Tensor, scale: Tensor, targets: Tensor, chunk: int) -> Tensor:
         spread = queries.new_empty(len(queries))
         total = queries.new_zeros(())
         for start in range(0, len(queries), chunk):
@@ -97,9 +93,7 @@ def clip_loss(images: Tensor, texts: Tensor, scale: Tensor, *, chunk: int = 4096
         chunk: rows of logits at a time.
     """
     if images.shape != texts.shape:
-        raise ValueError(
-            f"pairs need as many pictures as texts, not {tuple(images.shape)} and {tuple(texts.shape)}"
-        )
+        raise ValueError(f"pairs need as many pictures as texts, not {tuple(images.shape)} and {tuple(texts.shape)}")
     targets = rank() * len(images) + torch.arange(len(images), device=images.device)
     to_texts = info_nce(images, gather(texts), scale, targets, chunk=chunk)
     to_images = info_nce(texts, gather(images), scale, targets, chunk=chunk)

@@ -146,16 +146,12 @@ def class_mean_score(
         return Score(value=None, n=0, of=of, definition=definition, note="no items")
     if len(found) < FEW_CLUSTERS or np.ptp(found) == 0:
         note = (
-            f"no interval: {len(found)} classes"
-            if len(found) < FEW_CLUSTERS
-            else "no interval: all classes are equal"
+            f"no interval: {len(found)} classes" if len(found) < FEW_CLUSTERS else "no interval: all classes are equal"
         )
         return Score(value=float(found.mean()), n=len(hits), of=of, definition=definition, note=note)
     interval = bootstrap_mean(found)
     text = _sentence(definition, LEVEL, interval.method.replace("rows", "classes"))
-    return Score(
-        value=float(found.mean()), n=len(hits), of=of, low=interval.low, high=interval.high, definition=text
-    )
+    return Score(value=float(found.mean()), n=len(hits), of=of, low=interval.low, high=interval.high, definition=text)
 
 
 def group_scores(
@@ -238,9 +234,7 @@ def _unit(vectors: np.ndarray) -> np.ndarray:
     length = np.linalg.norm(array, axis=1, keepdims=True)
     bad = np.flatnonzero(~((length > 0) & np.isfinite(length))[:, 0])
     if len(bad):
-        raise InputError(
-            f"vectors of length zero or with values that are not finite: rows {listing(map(str, bad))}."
-        )
+        raise InputError(f"vectors of length zero or with values that are not finite: rows {listing(map(str, bad))}.")
     return np.asarray(array / length)
 
 
@@ -249,9 +243,7 @@ def _matrix(scores: np.ndarray) -> np.ndarray:
     if scores.ndim != 2 or scores.shape[1] == 0:
         raise InputError(f"class scores have the shape (items, classes), not {scores.shape}.")
     if np.isnan(scores).any():
-        raise InputError(
-            "class scores hold NaN; an item that could not be scored must be left out and counted."
-        )
+        raise InputError("class scores hold NaN; an item that could not be scored must be left out and counted.")
     return scores
 
 

@@ -61,9 +61,7 @@ def wilson(successes: float, n: int, level: float = LEVEL) -> Interval:
     """
     _check_level(level)
     if n < 0 or not 0 <= successes <= n:
-        raise SettingError(
-            f"a proportion of {successes} in {n} does not exist; successes lie between 0 and n."
-        )
+        raise SettingError(f"a proportion of {successes} in {n} does not exist; successes lie between 0 and n.")
     if n == 0:
         return Interval(low=0.0, high=1.0, level=level, method="Wilson")
     z2 = _NORMAL.inv_cdf((1 + level) / 2) ** 2
@@ -324,9 +322,7 @@ def _draws(num_clusters: int, resamples: int, seed: int) -> Iterator[np.ndarray]
         yield (fraction * num_clusters).astype(np.int64).reshape(last - first, num_clusters)
 
 
-def _cluster_sums(
-    values: np.ndarray, clusters: Sequence[Any] | np.ndarray | None
-) -> tuple[np.ndarray, np.ndarray]:
+def _cluster_sums(values: np.ndarray, clusters: Sequence[Any] | np.ndarray | None) -> tuple[np.ndarray, np.ndarray]:
     if clusters is None:
         return values, np.ones(len(values))
     names = np.asarray(clusters)

@@ -139,9 +139,7 @@ def best_ranks(scores: np.ndarray, relevant: np.ndarray, tied: float = 0.0) -> n
             f"scores {scores.shape} and relevance {relevant.shape} must have the same shape (queries, items)."
         )
     if np.isnan(scores).any():
-        raise InputError(
-            "retrieval scores hold NaN; an item without an embedding must be left out and counted."
-        )
+        raise InputError("retrieval scores hold NaN; an item without an embedding must be left out and counted.")
     best = np.where(relevant, scores, -np.inf).max(axis=1, initial=-np.inf)
     ahead = ((scores >= (best - tied)[:, None]) & ~relevant).sum(1)
     return np.where(relevant.any(1), 1 + ahead, 0).astype(np.int64)

@@ -72,9 +72,7 @@ class Wish:
                 f"applying a model that does '{wanted}' is not supported yet; these are: {listing(VERBS)}."
             )
         if wanted == "classify" and len(self.classes) < 2:
-            raise SettingError(
-                "to classify, give the names to choose from, at least two: --classes dog,cat or a file."
-            )
+            raise SettingError("to classify, give the names to choose from, at least two: --classes dog,cat or a file.")
         if wanted != "classify" and (self.classes or self.template != "{}"):
             raise SettingError(f"classes and templates have no effect on '{wanted}'.")
         return wanted
@@ -189,11 +187,7 @@ class Work:
         embed = model.embed_images if take == "image" else model.embed_texts
         vectors = embed(batch.items, batch=self.wish.batch)
         # A cut text is not rejected, but whoever reads the vector must be able to see it.
-        cut = (
-            model.is_cut(batch.items).tolist()
-            if take == "text" and hasattr(model, "is_cut")
-            else [None] * size
-        )
+        cut = model.is_cut(batch.items).tolist() if take == "text" and hasattr(model, "is_cut") else [None] * size
         flat = pa.array(np.ascontiguousarray(vectors, np.float32).ravel())
         columns = [
             pa.array(batch.ids, pa.string()),
@@ -209,9 +203,7 @@ class Work:
             return self.schema().empty_table()
         model = self.ready.model
         if self._classes is None:
-            self._classes = model.embed_texts(
-                [self.wish.template.replace("{}", name) for name in self.wish.classes]
-            )
+            self._classes = model.embed_texts([self.wish.template.replace("{}", name) for name in self.wish.classes])
         vectors = model.embed_images(batch.items, batch=self.wish.batch)
         logits = np.asarray(model.score(vectors, self._classes), np.float64)
         best = logits.argmax(1)
@@ -285,11 +277,7 @@ def _source(model: str | Path | HubModel) -> HubModel:
 
 
 def _work_off(out: Path, work: Work, chunks: list[Chunk], progress: Progress | None) -> None:
-    with (
-        progress.task(f"{work.does} with {work.ready.name}", unit="rows")
-        if progress
-        else nullcontext() as task
-    ):
+    with progress.task(f"{work.does} with {work.ready.name}", unit="rows") if progress else nullcontext() as task:
         for chunk in chunks:
             name = files.safe_name(chunk.name)
             refused = [rejects.SCHEMA.empty_table()]
@@ -321,9 +309,7 @@ def _begin(out: Path, record: Mapping[str, Any]) -> None:
     if known is None and others:
         raise BusyError(f"{out} holds other files ({others[0]}, ...); choose an empty or new folder.")
     if known is not None and known != _plain(record):
-        raise BusyError(
-            f"{out} holds results of another model, input or wish; choose another folder, or delete it."
-        )
+        raise BusyError(f"{out} holds results of another model, input or wish; choose another folder, or delete it.")
     files.remove_debris(out)
     files.write_json(out / BEGUN, record)
 

@@ -70,9 +70,7 @@ class Card:
         for field, allowed in (("does", VERBS), ("inputs", INPUTS)):
             given = getattr(self, field)
             if not isinstance(given, tuple) or not given:
-                raise SettingError(
-                    f"a card's '{field}' is a tuple with at least one of: {', '.join(allowed)}."
-                )
+                raise SettingError(f"a card's '{field}' is a tuple with at least one of: {', '.join(allowed)}.")
             for word in given:
                 if word not in allowed:
                     raise unknown(f"word in a card's '{field}'", str(word), allowed)
@@ -80,9 +78,7 @@ class Card:
     def as_json(self) -> dict[str, Any]:
         """A plain mapping without the empty fields."""
         content = dataclasses.asdict(self)
-        return {
-            key: list(value) if isinstance(value, tuple) else value for key, value in content.items() if value
-        }
+        return {key: list(value) if isinstance(value, tuple) else value for key, value in content.items() if value}
 
     @classmethod
     def from_json(cls, content: Mapping[str, Any]) -> Card:
@@ -121,6 +117,4 @@ def read_card(folder: Path) -> Card:
         return Card(does=does, inputs=inputs, name=folder.name)
     if (folder / "modules.json").is_file():
         return Card(does=("embed",), inputs=("text",), name=folder.name)
-    raise InputError(
-        f"{folder} has no {CARD}, and what a {named[0] or 'network without a name'} does is not known."
-    )
+    raise InputError(f"{folder} has no {CARD}, and what a {named[0] or 'network without a name'} does is not known.")

@@ -177,9 +177,7 @@ def _install_again(carrier: Carrier) -> str:
 
 def _joined(carrier: Carrier, carried: CarriedFile, paths: tuple[Path, ...]) -> Path:
     """The parts one after another, written once; the caller checks the sha256 of the result."""
-    target = (
-        cache_folder() / "joined" / f"{files.safe_name(carrier.name)}-{carried.sha256[:16]}" / carried.name
-    )
+    target = cache_folder() / "joined" / f"{files.safe_name(carrier.name)}-{carried.sha256[:16]}" / carried.name
     if target.is_file() and sha256(target) == carried.sha256:
         return target
     with files.atomic(target) as temporary, temporary.open("wb") as out:

@@ -20,15 +20,10 @@ from transformers import (
 )
 
 from sensorium.core.errors import InputError
+from sensorium.models.device import choose_device, precision_context
 from sensorium.models.embedding import as_rgb, batches, is_embedded, lengths, unit_vectors
 from sensorium.models.folder import read_config
-from sensorium.models.weights import (
-    choose_device,
-    open_network,
-    precision_context,
-    read_image_processor,
-    read_tokenizer,
-)
+from sensorium.models.weights import open_network, read_image_processor, read_tokenizer
 
 if TYPE_CHECKING:
     from sensorium.models.matcher import Picture
@@ -77,9 +72,7 @@ class ClipMatcher:
         """
         name = (read_config(folder).get("architectures") or [""])[0]
         if name not in NETWORKS:
-            raise InputError(
-                f"{folder} holds a {name or 'network without a name'}, not one of {', '.join(NETWORKS)}."
-            )
+            raise InputError(f"{folder} holds a {name or 'network without a name'}, not one of {', '.join(NETWORKS)}.")
         network = open_network(NETWORKS[name], folder)
         image_processor, tokenizer = read_image_processor(folder), read_tokenizer(folder)
         return cls(network, image_processor, tokenizer, devices=devices, precision=precision)
@@ -116,9 +109,7 @@ class ClipMatcher:
         """Logits of all pairs, shape (N, C) float32; either side may already be embedded, shape (N, D)."""
         first = images if is_embedded(images) else self.embed_images(images)
         second = texts if is_embedded(texts) else self.embed_texts(texts)
-        return (np.asarray(first) @ np.asarray(second).T * self.logit_scale + self.logit_bias).astype(
-            np.float32
-        )
+        return (np.asarray(first) @ np.asarray(second).T * self.logit_scale + self.logit_bias).astype(np.float32)
 
     def _pixels(self, images: Sequence[Picture]) -> dict[str, torch.Tensor]:
         return dict(self.image_processor(images=[as_rgb(image) for image in images], return_tensors="pt"))

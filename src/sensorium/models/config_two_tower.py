@@ -4,14 +4,15 @@ from __future__ import annotations
 
 from collections.abc import Sequence
 from dataclasses import dataclass, field
-from typing import TYPE_CHECKING, Literal
+from pathlib import Path
+from typing import TYPE_CHECKING, Any, Literal
 
 import numpy as np
 
 from sensorium.core.errors import SettingError, unknown
 from sensorium.data.prepare import Pixels
 from sensorium.data.words import Bytes, HashedWords, Tokenizer
-from sensorium.models.hub import HubModel
+from sensorium.models.folder import sha256
 
 if TYPE_CHECKING:
     from sensorium.models.clip_towers import ClipTowers
@@ -80,25 +81,44 @@ class MiniTowersConfig:
 class HubTokens:
     """The tokenizer of a released model or of a folder, through transformers.
 
+    Nothing is fetched: a name is looked for in the Hugging Face cache. It is known by name and revision
+    there, and by the content of its files in a folder.
+
     Args:
-        model: where the tokenizer lies.
+        name: a folder, or `owner/model`.
+        revision: a commit, branch or tag.
         length: integers per text; longer texts are cut, shorter ones filled up.
     """
 
-    model: HubModel
+    name: str
+    revision: str | None = None
     length: int = 77
+
+    def identity(self) -> dict[str, Any]:
+        """What shapes the integers."""
+        folder = Path(self.name)
+        if not folder.is_dir():
+            return {"name": self.name, "revision": self.revision, "length": self.length}
+        found = {path.name: sha256(path) for path in sorted(folder.iterdir()) if path.name in _TOKENIZER_FILES}
+        return {"files": found, "length": self.length}
 
     def __call__(self, texts: Sequence[str]) -> np.ndarray:
         """Integers, (N, length) int32."""
         from sensorium.models.tokens import open_tokenizer
 
-        found = open_tokenizer(self.model)(
+        if not len(texts):
+            return np.zeros((0, self.length), np.int32)
+        found = open_tokenizer(self.name, self.revision)(
             list(texts), padding="max_length", truncation=True, max_length=self.length, return_tensors="np"
         )
         return np.asarray(found["input_ids"], np.int32)
 
 
-CLIP_TOKENS = HubTokens(model=HubModel("openai/clip-vit-base-patch32"))
+_TOKENIZER_FILES = frozenset(
+    {"tokenizer.json", "tokenizer_config.json", "vocab.json", "merges.txt", "special_tokens_map.json"}
+)
+
+CLIP_TOKENS = HubTokens(name="openai/clip-vit-base-patch32")
 """CLIP's byte-pair encoding (Radford et al. 2021): 49,408 entries, 77 integers a text."""
 
 
@@ -138,13 +158,9 @@ class ClipConfig:
     def __post_init__(self) -> None:
         _check_activation(self.activation)
         if self.size % self.patch:
-            raise SettingError(
-                f"a picture of {self.size} pixels has no whole number of patches of {self.patch}."
-            )
+            raise SettingError(f"a picture of {self.size} pixels has no whole number of patches of {self.patch}.")
         if self.tokens.length > self.context:
-            raise SettingError(
-                f"the tokenizer gives {self.tokens.length} integers, the network takes {self.context}."
-            )
+            raise SettingError(f"the tokenizer gives {self.tokens.length} integers, the network takes {self.context}.")
 
     @property
     def pixels(self) -> Pixels:

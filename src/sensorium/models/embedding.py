@@ -31,9 +31,7 @@ def as_rgb(image: Picture) -> Image.Image:
     """A picture as RGB: a PIL image of any mode, or uint8 pixels, shape (H, W) or (H, W, 1 or 3 or 4)."""
     if isinstance(image, np.ndarray):
         if image.dtype != np.uint8 or image.ndim not in (2, 3):
-            raise SettingError(
-                f"a picture is a PIL image or uint8 pixels (H, W, 3), not {image.dtype} {image.shape}."
-            )
+            raise SettingError(f"a picture is a PIL image or uint8 pixels (H, W, 3), not {image.dtype} {image.shape}.")
         image = Image.fromarray(image[..., 0] if image.ndim == 3 and image.shape[2] == 1 else image)
     return image.convert("RGB")
 
@@ -48,9 +46,7 @@ def lengths(tokenizer: Any, texts: Sequence[str]) -> np.ndarray:
     if not len(texts):
         return np.zeros(0, np.int64)
     # Without `verbose=False` every long text would print a warning; here its length is the answer.
-    return np.array(
-        [len(ids) for ids in tokenizer(list(texts), truncation=False, verbose=False)["input_ids"]]
-    )
+    return np.array([len(ids) for ids in tokenizer(list(texts), truncation=False, verbose=False)["input_ids"]])
 
 
 def unit_vectors(values: torch.Tensor) -> np.ndarray:

@@ -15,9 +15,7 @@ from sensorium.core.errors import InputError, listing
 
 CONFIG, WEIGHTS, INDEX = "config.json", "model.safetensors", "model.safetensors.index.json"
 
-_SHAPING = frozenset(
-    {".json", ".safetensors", ".txt", ".model", ".jinja", ".npz", ".npy", ".gguf", ".bin", ".onnx"}
-)
+_SHAPING = frozenset({".json", ".safetensors", ".txt", ".model", ".jinja", ".npz", ".npy", ".gguf", ".bin", ".onnx"})
 # Records and descriptions: nothing in them may change a number, and they differ between copies of one model.
 _RECORDS = frozenset(
     {
@@ -30,7 +28,7 @@ _RECORDS = frozenset(
         "requirements.txt",
     }
 )
-_UNUSED = ("onnx/", "openvino/", "coreml/", "flax/", "tf/", "checkpoint")
+_UNUSED = ("onnx/", "openvino/", "coreml/", "flax/", "tf/", "checkpoint", "rejected/", "rows/", "tensorboard/")
 _PICKLES = ("pytorch_model", "training_args", "optimizer", "scheduler", "rng_state")
 _SETTLED_NS = 2_000_000_000  # a file changed this recently may change again within one tick of its clock
 
@@ -133,9 +131,7 @@ def missing_weights(folder: Path) -> str:
         names = set(_shards(folder))
         absent = sorted(name for name in names if not (folder / name).is_file())
         return f"lacks the weight files {listing(absent, 3)}" if absent else ""
-    pickles = sorted(path.name for path in folder.glob("*.bin")) + sorted(
-        path.name for path in folder.glob("*.pt*")
-    )
+    pickles = sorted(path.name for path in folder.glob("*.bin")) + sorted(path.name for path in folder.glob("*.pt*"))
     if pickles:
         return f"has its weights only as a pickle ({pickles[0]})"
     return f"has no {WEIGHTS}"
@@ -148,9 +144,7 @@ def check_readable(folder: Path) -> None:
     its base model by a path or a Hub name that would be fetched behind the user's back.
     """
     if (folder / "adapter_config.json").exists():
-        raise InputError(
-            f"{folder} holds an adapter, not a whole model; merge it into its base model and save that."
-        )
+        raise InputError(f"{folder} holds an adapter, not a whole model; merge it into its base model and save that.")
     reason = missing_weights(folder)
     if "pickle" in reason:
         raise InputError(
@@ -174,7 +168,5 @@ def _shards(folder: Path) -> list[str]:
             or "\\" in name
             or not name.endswith(".safetensors")
         ):
-            raise InputError(
-                f"{folder / INDEX} names {name!r:.80}, which is not a safetensors file inside the folder."
-            )
+            raise InputError(f"{folder / INDEX} names {name!r:.80}, which is not a safetensors file inside the folder.")
     return names

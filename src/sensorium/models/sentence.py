@@ -17,9 +17,10 @@ from transformers import AutoModel, PreTrainedModel
 
 from sensorium.core import files
 from sensorium.core.errors import InputError, SettingError, listing
+from sensorium.models.device import choose_device, precision_context
 from sensorium.models.embedding import lengths, unit_vectors
 from sensorium.models.folder import WEIGHTS, check_readable, read_config
-from sensorium.models.weights import choose_device, open_network, precision_context, read_tokenizer
+from sensorium.models.weights import open_network, read_tokenizer
 
 NETWORKS = ("albert", "bert", "distilbert", "electra", "mpnet", "roberta", "xlm-roberta")
 POOLINGS = ("mean", "cls", "max")
@@ -70,24 +71,17 @@ class SentenceEncoder:
         check_readable(folder)
         config, settings = read_config(folder), _read(folder, "sentence_bert_config.json")
         if _read(folder, "config_sentence_transformers.json").get("default_prompt_name"):
-            raise InputError(
-                f"{folder} puts a prompt before every text, which is not supported for sentence encoders."
-            )
+            raise InputError(f"{folder} puts a prompt before every text, which is not supported for sentence encoders.")
         pooling = _pooling(folder)
         if config.get("model_type") not in NETWORKS:
-            raise InputError(
-                f"{folder} is a {config.get('model_type')}; sentence encoders may be {listing(NETWORKS)}."
-            )
+            raise InputError(f"{folder} is a {config.get('model_type')}; sentence encoders may be {listing(NETWORKS)}.")
         network = open_network(AutoModel, folder, **_extras(folder, str(config["model_type"])))
         lower = {"do_lower_case": True} if settings.get("do_lower_case") else {}
         tokenizer = read_tokenizer(folder, **lower)
         longest = int(
-            settings.get("max_seq_length")
-            or min(tokenizer.model_max_length, config["max_position_embeddings"])
+            settings.get("max_seq_length") or min(tokenizer.model_max_length, config["max_position_embeddings"])
         )
-        return cls(
-            network, tokenizer, pooling=pooling, max_length=longest, devices=devices, precision=precision
-        )
+        return cls(network, tokenizer, pooling=pooling, max_length=longest, devices=devices, precision=precision)
 
     def embed_texts(self, texts: Sequence[str], batch: int = 64) -> np.ndarray:
         """Unit vectors of texts, shape (N, D) float32; texts over the longest input are cut (see `is_cut`).
@@ -154,9 +148,7 @@ def _pooling(folder: Path) -> str:
         if kind == "Pooling":
             found = _mode(folder, place)
         elif kind not in ("Transformer", "Normalize"):
-            raise InputError(
-                f"{folder} has a module {kind}; only a transformer, a pooling and unit length are read."
-            )
+            raise InputError(f"{folder} has a module {kind}; only a transformer, a pooling and unit length are read.")
     if not found:
         raise InputError(f"{folder} does not say how tokens are pooled (modules.json with a Pooling module).")
     return found
@@ -164,17 +156,13 @@ def _pooling(folder: Path) -> str:
 
 def _mode(folder: Path, place: str) -> str:
     if PurePosixPath(place).is_absolute() or ".." in PurePosixPath(place).parts or "\\" in place:
-        raise InputError(
-            f"{folder / 'modules.json'} names the path {place!r:.80}, which leads out of the folder."
-        )
+        raise InputError(f"{folder / 'modules.json'} names the path {place!r:.80}, which leads out of the folder.")
     settings = _read(folder, f"{place}/config.json" if place else "config.json")
     if str(settings.get("pooling_mode")) in POOLINGS:
         return str(settings["pooling_mode"])
     on = [name for name, value in settings.items() if name.startswith("pooling_mode_") and value is True]
     if len(on) != 1 or on[0] not in _MODES:
-        raise InputError(
-            f"{folder} pools by {listing(on)}; supported are {listing(POOLINGS)}, one at a time."
-        )
+        raise InputError(f"{folder} pools by {listing(on)}; supported are {listing(POOLINGS)}, one at a time.")
     return _MODES[on[0]]
 
 

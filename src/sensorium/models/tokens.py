@@ -9,23 +9,35 @@ from typing import Any
 from tokenizers import Tokenizer, decoders, models, pre_tokenizers, processors
 from transformers import AutoTokenizer, PreTrainedTokenizerFast
 
+from sensorium.core.errors import InputError
 from sensorium.data.words import Bytes
 from sensorium.models.config_two_tower import HubTokens
-from sensorium.models.hub import HubModel
-from sensorium.models.weights import read_parts
+from sensorium.models.weights import quiet
 
 BEGIN, END = "<|startoftext|>", "<|endoftext|>"
 
 
 @functools.lru_cache(maxsize=8)
-def open_tokenizer(model: HubModel) -> Any:
-    """The tokenizer of a model; kept for the process."""
-    return read_parts("tokenizer", model.locate().path, AutoTokenizer)
+def open_tokenizer(name: str, revision: str | None = None) -> Any:
+    """The tokenizer of a folder, or of a name in the Hugging Face cache; kept for the process.
+
+    Raises:
+        InputError: it is not there; the sentence says how to get it.
+    """
+    settings = {"revision": revision} if revision else {}
+    with quiet():
+        try:
+            return AutoTokenizer.from_pretrained(name, local_files_only=True, trust_remote_code=False, **settings)
+        except (OSError, ValueError, KeyError, TypeError, ImportError) as error:
+            raise InputError(
+                f"the tokenizer {name} is no folder here and not in the Hugging Face cache; fetch it with: "
+                f"hf download {name} --include '*.json' 'merges.txt', or use tokens=Bytes(), which needs no files."
+            ) from error
 
 
 def save_tokenizer(tokens: HubTokens | Bytes, folder: Path) -> None:
     """Write tokenizer files from which transformers gives the same integers."""
-    tokenizer = as_released(tokens) if isinstance(tokens, Bytes) else open_tokenizer(tokens.model)
+    tokenizer = as_released(tokens) if isinstance(tokens, Bytes) else open_tokenizer(tokens.name, tokens.revision)
     tokenizer.save_pretrained(folder)
 
 

@@ -163,9 +163,7 @@ class TwoTower(nn.Module):
         if other != self.config:
             names = [spec.name for spec in dataclasses.fields(other)]
             differ = [name for name in names if getattr(other, name) != getattr(self.config, name)]
-            raise InputError(
-                f"{folder} holds a model with another {listing(differ)}; start from one of the same form."
-            )
+            raise InputError(f"{folder} holds a model with another {listing(differ)}; start from one of the same form.")
         load_strictly(self, folder / WEIGHTS)
 
     @classmethod
@@ -175,7 +173,7 @@ class TwoTower(nn.Module):
         Raises:
             InputError: a setting is missing or unknown, or the weights do not fit; they are listed.
         """
-        from sensorium.models.weights import choose_device, precision_context
+        from sensorium.models.device import choose_device, precision_context
 
         model = cls(read_settings(folder))
         load_strictly(model, folder / WEIGHTS)
@@ -193,9 +191,7 @@ def read_settings(folder: Path) -> MiniTowersConfig:
     content = dict(read_config(folder))
     named, form = content.pop("architectures", None), content.pop("form", None)
     if named != [ARCHITECTURE] or form != _FORM:
-        raise InputError(
-            f"{folder / CONFIG} is not a {ARCHITECTURE} of form {_FORM}, but {named} of form {form}."
-        )
+        raise InputError(f"{folder / CONFIG} is not a {ARCHITECTURE} of form {_FORM}, but {named} of form {form}.")
     content.pop("model_type", None)
     names = {spec.name for spec in dataclasses.fields(MiniTowersConfig)}
     wrong = {"lacks": names - content.keys(), "has unknown": content.keys() - names}

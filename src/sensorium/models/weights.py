@@ -7,8 +7,7 @@ import hashlib
 import io
 import pickle
 import warnings
-from collections.abc import Callable, Iterator, Mapping
-from contextlib import AbstractContextManager
+from collections.abc import Iterator, Mapping
 from pathlib import Path
 from typing import Any
 
@@ -20,7 +19,7 @@ from torch import Tensor
 from transformers import AutoImageProcessor, AutoTokenizer, PreTrainedModel
 
 from sensorium.core import files
-from sensorium.core.errors import InputError, SettingError, listing, unknown
+from sensorium.core.errors import InputError, listing
 from sensorium.models.folder import WEIGHTS, cache_folder, check_readable, sha256
 
 _VOCABULARIES = (
@@ -31,7 +30,6 @@ _VOCABULARIES = (
     "spiece.model",
     "sentencepiece.bpe.model",
 )
-_AUTOCAST = {"bf16": torch.bfloat16, "16": torch.float16}
 
 
 def open_network(cls: type[PreTrainedModel], folder: Path, **settings: Any) -> PreTrainedModel:
@@ -57,9 +55,7 @@ def open_network(cls: type[PreTrainedModel], folder: Path, **settings: Any) -> P
                 **arguments,
             )
         except (OSError, RuntimeError, SafetensorError, ValueError) as error:
-            raise InputError(
-                f"{folder} could not be loaded as {cls.__name__}: {_first_line(error)}"
-            ) from error
+            raise InputError(f"{folder} could not be loaded as {cls.__name__}: {_first_line(error)}") from error
     _refuse_gaps(folder, report)
     _refuse_nonfinite(folder, network)
     return network.eval().requires_grad_(False)
@@ -113,9 +109,7 @@ def from_pickle(path: Path, sha: str, name: str) -> Path:
     content = path.read_bytes()
     found = hashlib.sha256(content).hexdigest()
     if found != sha:
-        raise InputError(
-            f"{path} has sha256 {found[:12]}..., not the pinned {sha[:12]}...; it is not opened."
-        )
+        raise InputError(f"{path} has sha256 {found[:12]}..., not the pinned {sha[:12]}...; it is not opened.")
     tensors = read_pickle(content, str(path))
     with files.atomic(folder / WEIGHTS) as temporary:
         save_file(tensors, temporary, metadata={"format": "pt", "from_sha256": sha})
@@ -133,17 +127,11 @@ def read_pickle(content: bytes, where: str) -> dict[str, Tensor]:
             warnings.simplefilter("ignore")
             loaded = torch.load(io.BytesIO(content), map_location="cpu", weights_only=True)
     except (pickle.UnpicklingError, RuntimeError, EOFError, ValueError) as error:
-        raise InputError(
-            f"{where} holds more than tensors, or is not a whole file; it was not opened."
-        ) from error
+        raise InputError(f"{where} holds more than tensors, or is not a whole file; it was not opened.") from error
     for key in ("state_dict", "model_state"):
         if isinstance(loaded, Mapping) and isinstance(loaded.get(key), Mapping):
             loaded = loaded[key]
-    if (
-        not isinstance(loaded, Mapping)
-        or not loaded
-        or not all(isinstance(value, Tensor) for value in loaded.values())
-    ):
+    if not isinstance(loaded, Mapping) or not loaded or not all(isinstance(value, Tensor) for value in loaded.values()):
         raise InputError(f"{where} holds no table of named tensors.")
     # Each tensor gets its own memory: safetensors refuses two names over one storage.
     return {str(key): value.detach().clone().contiguous() for key, value in loaded.items()}
@@ -183,25 +171,6 @@ def read_parts(what: str, folder: Path, cls: Any, **settings: Any) -> Any:
             return cls.from_pretrained(folder, local_files_only=True, trust_remote_code=False, **settings)
         except (OSError, ValueError, KeyError, TypeError, ImportError) as error:
             raise InputError(f"{folder} has no readable {what}: {_first_line(error)}") from error
-
-
-def choose_device(devices: int = -1) -> torch.device:
-    """The device of one computing process: the first accelerator unless `devices` is 0 or there is none."""
-    if devices == 0 or not torch.accelerator.is_available():
-        if devices > 0:
-            raise SettingError(
-                f"{devices} devices were asked for, and this machine has no accelerator; use --devices 0."
-            )
-        return torch.device("cpu")
-    return torch.device(torch.accelerator.current_accelerator().type)
-
-
-def precision_context(device: torch.device, precision: str) -> Callable[[], AbstractContextManager[Any]]:
-    """Contexts to compute in: "32", or autocast to "bf16" or "16"; weights stay in 32 bits."""
-    if precision not in ("32", *_AUTOCAST):
-        raise unknown("precision", precision, ["32", *_AUTOCAST])
-    dtype = _AUTOCAST.get(precision)
-    return lambda: torch.autocast(device.type, dtype=dtype, enabled=dtype is not None)
 
 
 @contextlib.contextmanager

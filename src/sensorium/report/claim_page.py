@@ -50,9 +50,7 @@ def claim_page(record: Mapping[str, Any], look: Sequence[Finished] = ()) -> Page
     paper = record.get("paper") or {}
     head = Headline(
         title=str(record["says"]),
-        eyebrow=" · ".join(
-            str(part) for part in (record["name"], paper.get("title"), paper.get("year")) if part
-        ),
+        eyebrow=" · ".join(str(part) for part in (record["name"], paper.get("title"), paper.get("year")) if part),
         says=str(record["why"]),
         chip=chip(record),
         tiles=_tiles(record),
@@ -166,9 +164,7 @@ def _seeds(record: Mapping[str, Any]) -> Section:
         scores = {arm: record["arms"][arm]["scores"] for arm in _shown_order(record)}
         arms = {arm: list(some[metric]) for arm, some in scores.items() if metric in some}
         caption = "One circle per seed; grey lines join equal seeds; the bar is the mean."
-        blocks.append(
-            Figure(svg=plots.seeds(arms, metric), title=f"{metric}, by arm and seed", caption=caption)
-        )
+        blocks.append(Figure(svg=plots.seeds(arms, metric), title=f"{metric}, by arm and seed", caption=caption))
     blocks.append(_score_table(record, metrics))
     if claim.equal:
         blocks.append(_budgets(record, claim))

@@ -45,9 +45,7 @@ def pool_contribution(stages: Sequence[Finished]) -> Contribution:
     first = [stage for stage in pools if not known & set(stage.inputs)]
     main = _main(pools)
     sections = [*_looks(first), *_flows(pools, main), *_concepts(pools, main)]
-    return Contribution(
-        tiles=_tiles(pools[0], main), sections=tuple(sections), attributions=_attributions(every)
-    )
+    return Contribution(tiles=_tiles(pools[0], main), sections=tuple(sections), attributions=_attributions(every))
 
 
 def _main(pools: Sequence[Finished]) -> Finished:
@@ -118,21 +116,13 @@ def _flows(pools: Sequence[Finished], main: Finished) -> list[Section]:
         if not counts["dropped"] and not counts["rejected"]:
             continue
         parts = [Part(label="kept", count=counts["rows_out"], kind="kept")]
-        parts += [
-            Part(label=reason, count=count, kind="dropped") for reason, count in _largest(counts["dropped"])
-        ]
-        parts += [
-            Part(label=reason, count=count, kind="rejected") for reason, count in _largest(counts["rejected"])
-        ]
+        parts += [Part(label=reason, count=count, kind="dropped") for reason, count in _largest(counts["dropped"])]
+        parts += [Part(label=reason, count=count, kind="rejected") for reason, count in _largest(counts["rejected"])]
         blocks.append(Flow(label=pool.label, total=counts["rows_in"], parts=tuple(parts)))
     if not blocks:
         return []
-    says = (
-        "Every row that went in came out, was dropped by a step with a reason, or was rejected as unreadable."
-    )
-    return [
-        Section(title="Where the rows went", says=says, blocks=(*blocks[:MAX_ARMS], *_dropped_rows(main)))
-    ]
+    says = "Every row that went in came out, was dropped by a step with a reason, or was rejected as unreadable."
+    return [Section(title="Where the rows went", says=says, blocks=(*blocks[:MAX_ARMS], *_dropped_rows(main)))]
 
 
 def _largest(counts: Mapping[str, int], limit: int = 8) -> list[tuple[str, int]]:
@@ -255,15 +245,11 @@ def _languages(found: Mapping[str, Any]) -> list[Block]:
     given = found.get("languages")
     if not isinstance(given, Mapping):
         return []
-    before, after = (
-        {str(k): _whole(v) for k, v in (given.get(part) or {}).items()} for part in ("in", "out")
-    )
+    before, after = ({str(k): _whole(v) for k, v in (given.get(part) or {}).items()} for part in ("in", "out"))
     if len(before) < 2:
         return []
     ordered = sorted(before, key=lambda tag: (-before[tag], tag))
-    items = tuple(
-        Bar(label=tag or "unknown", value=after.get(tag, 0), before=before[tag]) for tag in ordered[:TOP]
-    )
+    items = tuple(Bar(label=tag or "unknown", value=after.get(tag, 0), before=before[tag]) for tag in ordered[:TOP])
     rest = f"The {TOP} largest of {len(before)} languages." if len(before) > TOP else ""
     return [Bars(items=items, title="Rows per language", caption=rest)]
 
@@ -279,9 +265,7 @@ def _steps(found: Mapping[str, Any], label: str) -> list[Block]:
     rows = tuple(
         (
             cell(str(step.get("step", ""))),
-            cell(
-                ", ".join(f"{key} = {_short(value)}" for key, value in (step.get("settings") or {}).items())
-            ),
+            cell(", ".join(f"{key} = {_short(value)}" for key, value in (step.get("settings") or {}).items())),
             cell(step.get("rows_in")),
             cell(step.get("rows_out")),
             cell(", ".join(f"{why} {number(count)}" for why, count in (step.get("dropped") or {}).items())),
@@ -292,13 +276,7 @@ def _steps(found: Mapping[str, Any], label: str) -> list[Block]:
 
 
 def _short(value: Any) -> str:
-    return (
-        value.strip("<>")
-        if isinstance(value, str)
-        else number(value)
-        if isinstance(value, int | float)
-        else "…"
-    )
+    return value.strip("<>") if isinstance(value, str) else number(value) if isinstance(value, int | float) else "…"
 
 
 def _attributions(pools: Sequence[Finished]) -> tuple[Attribution, ...]:

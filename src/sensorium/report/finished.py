@@ -79,9 +79,7 @@ def _from_plan(plan: Plan) -> list[Finished]:
                 gives=stage.gives,
                 fingerprint=fingerprint,
                 folder=plan.folder(stage),
-                content=done.content
-                if done
-                else {"stage": class_name(type(stage)), "config": stage.describe()},
+                content=done.content if done else {"stage": class_name(type(stage)), "config": stage.describe()},
                 inputs=tuple(plan.fingerprints[inner] for inner in stage.inputs()),
                 made=fingerprint in made if made is not None else None,
             ),
@@ -193,10 +191,7 @@ def graph(stages: Sequence[Finished]) -> Graph:
     """The picture of a graph: columns by the longest way from a start, rows so that lines cross little."""
     place = {stage.fingerprint: number for number, stage in enumerate(stages)}
     edges = tuple(
-        (place[inner], place[stage.fingerprint])
-        for stage in stages
-        for inner in stage.inputs
-        if inner in place
+        (place[inner], place[stage.fingerprint]) for stage in stages for inner in stage.inputs if inner in place
     )
     depth = [0] * len(stages)
     for above, below in sorted(edges, key=lambda edge: edge[1]):

@@ -129,9 +129,7 @@ def budget_problem(claim: Claim, budgets: Mapping[str, Mapping[str, Sequence[flo
         for values in zip(*(budgets[arm][key] for arm in claim.compared()), strict=True):
             low, high = min(values), max(values)
             if high - low > BUDGET_TOLERANCE * abs(high):
-                given = ", ".join(
-                    f"{arm} {value:g}" for arm, value in zip(claim.compared(), values, strict=True)
-                )
+                given = ", ".join(f"{arm} {value:g}" for arm, value in zip(claim.compared(), values, strict=True))
                 return f"the arms' {key} differ by more than 1 %: {given}."
     return None
 
@@ -165,9 +163,7 @@ def check_claim(path: str | Path, claim: Claim | None = None) -> Replay:
         name = str(record["name"])
     except (KeyError, TypeError, ValueError, AttributeError) as error:
         reason = str(error) if isinstance(error, UserError) else f"{type(error).__name__} {error}"
-        raise InputError(
-            f"{path} is not a whole record of a claim ({reason}); run the claim again."
-        ) from error
+        raise InputError(f"{path} is not a whole record of a claim ({reason}); run the claim again.") from error
     return Replay(
         name=name,
         verdict=found.verdict,
@@ -213,9 +209,7 @@ def _finding(expect: Expect, claim: Claim, scores: Scores) -> Finding:
     if claim.kind == "exact":
         verdict: Verdict = "holds" if all(value in region for value in values) else "fails"
         mean = math.fsum(values) / len(values)
-        return Finding(
-            says=expect.says(), verdict=verdict, values=values, mean=mean, low=min(values), high=max(values)
-        )
+        return Finding(says=expect.says(), verdict=verdict, values=values, mean=mean, low=min(values), high=max(values))
     found = paired_difference(dict(enumerate(values)), dict.fromkeys(range(len(values)), 0.0), LEVEL)
     low, high = round(found.low, digits), round(found.high, digits)
     verdict = "holds" if region.covers(low, high) else "fails" if region.misses(low, high) else "undecided"
@@ -252,11 +246,7 @@ def _why(verdict: Verdict, finding: Finding, count: int) -> str:
         return f"{finding.says}: {_figures(finding)}{rest}."
     if verdict == "fails":
         return f"Not met: {finding.says} ({_figures(finding)})."
-    seen = (
-        f"; these seeds would have shown {number(finding.smallest_effect, 2)}"
-        if finding.smallest_effect
-        else ""
-    )
+    seen = f"; these seeds would have shown {number(finding.smallest_effect, 2)}" if finding.smallest_effect else ""
     return f"Too close to tell: {finding.says} ({_figures(finding)}{seen})."
 
 
@@ -286,9 +276,7 @@ def _differences(record: Mapping[str, Any], found: Judgement) -> list[str]:
     for part in ("expects", "controls"):
         replayed = [asdict(finding) for finding in getattr(found, part)]
         if len(replayed) != len(record[part]) or any(
-            not _alike(now[key], was.get(key))
-            for now, was in zip(replayed, record[part], strict=True)
-            for key in now
+            not _alike(now[key], was.get(key)) for now, was in zip(replayed, record[part], strict=True) for key in now
         ):
             problems.append(f"the recorded figures of the {part} differ from those its scores give.")
     return problems

@@ -32,9 +32,7 @@ def model_contribution(stages: Sequence[Finished]) -> Contribution:
     blocks: list[Block] = []
     if curves:
         axis = plots.Axis(x="update", y="loss")
-        caption = (
-            "The training loss; a lower loss on an easier pool is not a better model, so see the scores."
-        )
+        caption = "The training loss; a lower loss on an easier pool is not a better model, so see the scores."
         blocks.append(Figure(svg=plots.lines(curves, axis), title="Loss", caption=caption))
     if costs := _costs(models):
         blocks.append(costs)

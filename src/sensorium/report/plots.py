@@ -303,9 +303,7 @@ def _figure(width: float, height: float) -> tuple[Figure, Axes]:
 
 def _legend(axes: Axes, count: int) -> None:
     if 1 < count <= 8:
-        axes.legend(
-            loc="lower left", bbox_to_anchor=(0, 1), ncols=min(count, 4), borderaxespad=0.2, handlelength=2.2
-        )
+        axes.legend(loc="lower left", bbox_to_anchor=(0, 1), ncols=min(count, 4), borderaxespad=0.2, handlelength=2.2)
 
 
 def _colours(arms: Mapping[str, object]) -> list[str]:
@@ -341,9 +339,7 @@ def _svg(figure: Figure) -> Svg:
     with warnings.catch_warnings():
         # Letters are left to the reader's fonts; that ours lacks some only makes the measured width a guess.
         warnings.filterwarnings("ignore", message=r".*[Gg]lyph.*")
-        figure.savefig(
-            written, format="svg", metadata={"Date": None, "Creator": None, "Format": None, "Type": None}
-        )
+        figure.savefig(written, format="svg", metadata={"Date": None, "Creator": None, "Format": None, "Type": None})
     root = ET.fromstring(_without_doctype(written.getvalue()))
     _tidy(root)
     return Svg(ET.tostring(root, encoding="unicode"))

@@ -87,9 +87,7 @@ def run_page(stages: Sequence[Finished], label: str = "", about: About | None = 
         tiles=(*found.tiles, *_time(stages))[:6],
     )
     credits = dict.fromkeys((*about.attributions, *found.attributions))
-    return Page(
-        headline=head, sections=tuple(sections), attributions=tuple(credits), footer=_versions(stages)
-    )
+    return Page(headline=head, sections=tuple(sections), attributions=tuple(credits), footer=_versions(stages))
 
 
 def about_recipe(label: str) -> About:
@@ -102,9 +100,7 @@ def about_recipe(label: str) -> About:
         card = find(recipe)[0].paper()
     except (UserError, OSError, SyntaxError):
         return About()
-    return About(
-        title=str(card.get("title", "")), says=str(card.get("says", "")), command=command, paper=card
-    )
+    return About(title=str(card.get("title", "")), says=str(card.get("says", "")), command=command, paper=card)
 
 
 def _eyebrow(label: str, paper: Mapping[str, Any]) -> str:
@@ -117,9 +113,7 @@ def _time(stages: Sequence[Finished]) -> tuple[Tile, ...]:
         return ()
     kept = sum(stage.made is False for stage in finished)
     note = f"{len(finished)} stages" + (f", {kept} kept from before" if kept else "")
-    return (
-        Tile(value=duration(sum(stage.content["seconds"] for stage in finished)), label="compute", note=note),
-    )
+    return (Tile(value=duration(sum(stage.content["seconds"] for stage in finished)), label="compute", note=note),)
 
 
 def _made(stages: Sequence[Finished], about: About) -> Section:
@@ -176,16 +170,12 @@ def _settings(stages: Sequence[Finished]) -> Table:
 def _own(config: Mapping[str, Any]) -> str:
     """A stage's settings without its inputs, which the picture shows, and without what is not set."""
     shown = {key: _plain(value) for key, value in config.items() if value not in (None, "", [], {})}
-    return (
-        ", ".join(f"{key} = {value}" for key, value in shown.items() if not value.startswith("<")) or "none"
-    )
+    return ", ".join(f"{key} = {value}" for key, value in shown.items() if not value.startswith("<")) or "none"
 
 
 def _plain(value: Any) -> str:
     if isinstance(value, Mapping):
-        given = {
-            key: inner for key, inner in value.items() if key != "class" and inner not in (None, "", [], {})
-        }
+        given = {key: inner for key, inner in value.items() if key != "class" and inner not in (None, "", [], {})}
         words = ", ".join(f"{key} = {_plain(inner)}" for key, inner in given.items())
         return f"{value['class']}({words})" if "class" in value else words
     if isinstance(value, list | tuple):

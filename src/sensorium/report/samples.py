@@ -39,9 +39,7 @@ def folder_rows(folder: Path, part: str = "rows") -> pa.Table | None:
         A table, or None when there is nothing to read.
     """
     paths = sorted((folder / part).glob("*.parquet"))
-    picked = (
-        [paths[i] for i in np.unique(np.linspace(0, len(paths) - 1, _FILES).astype(int))] if paths else []
-    )
+    picked = [paths[i] for i in np.unique(np.linspace(0, len(paths) - 1, _FILES).astype(int))] if paths else []
     tables = []
     for path in picked:
         with pq.ParquetFile(path) as file:
@@ -62,9 +60,7 @@ def choose(table: pa.Table, count: int = COUNT) -> list[dict[str, Any]]:
         ids = table["id"].cast(pa.large_string()).fill_null("")
     else:
         ids = pa.array([str(row) for row in range(table.num_rows)], pa.large_string())
-    ordered = [
-        int(row) for row in np.argsort(chance.keyed(chance.hash_ids(ids), 0, "page sample"), kind="stable")
-    ]
+    ordered = [int(row) for row in np.argsort(chance.keyed(chance.hash_ids(ids), 0, "page sample"), kind="stable")]
     if "lang" in table.column_names:
         ordered = _in_turn(ordered, table["lang"].to_pylist())
     return list(table.take(pa.array(ordered[:count], pa.int64())).to_pylist())

@@ -34,9 +34,7 @@ def scores_contribution(stages: Sequence[Finished]) -> Contribution:
         return Contribution()
     groups = bar_groups(arms, str(task.get("main") or "top1"))
     blocks: list[Block] = [_bars(arms, groups, task)] if groups else []
-    section = Section(
-        title="Scores", says=str(task.get("says") or ""), blocks=(*blocks, _table(arms, groups))
-    )
+    section = Section(title="Scores", says=str(task.get("says") or ""), blocks=(*blocks, _table(arms, groups)))
     return Contribution(tiles=_tiles(arms, groups), sections=(section,))
 
 
@@ -44,9 +42,7 @@ def _bars(arms: Mapping[str, Mapping[str, Score]], groups: Sequence[str], task: 
     drawn = dict(list(arms.items())[-MAX_ARMS:])
     bars = {arm: [scores.get(name) for name in groups] for arm, scores in drawn.items()}
     scores = {name: score for scores in arms.values() for name, score in scores.items()}
-    names = (
-        ["all", *(_title(name, groups[0]) for name in groups[1:])] if len(groups) > 1 else [_title(groups[0])]
-    )
+    names = ["all", *(_title(name, groups[0]) for name in groups[1:])] if len(groups) > 1 else [_title(groups[0])]
     chance = task.get("chance") if isinstance(task.get("chance"), int | float) else None
     sentences = ["Lines are 95 % intervals."]
     if definition := scores[groups[0]].definition.rstrip("."):

@@ -131,9 +131,7 @@ def run_claim(
     try:
         ran = _run_arms(claim, build, execute, seeds, options)
     except (UserError, StageFailedError, KeyboardInterrupt) as error:
-        home.log(
-            {"event": "stopped", "registration": registered["sha256"], "reason": str(error) or "interrupted"}
-        )
+        home.log({"event": "stopped", "registration": registered["sha256"], "reason": str(error) or "interrupted"})
         raise
     record = _record(name, claim, registered, ran.arms, options)
     record |= {"seeds": seeds, "seconds": round(sum(ran.seconds.values()), 3), "source": ran.plan.source}
@@ -266,18 +264,14 @@ class _Home:
             return
         self._keep_unlogged()
         files.write_json(self._folder / f"{self._name}.registration.json", dict(registered))
-        self.log(
-            {"event": "begun", "registration": dict(registered), "seeds": seeds, "command": options.command}
-        )
+        self.log({"event": "begun", "registration": dict(registered), "seeds": seeds, "command": options.command})
 
     def log(self, event: Mapping[str, Any]) -> None:
         """Append one line; a line torn by a kill is closed first, so that it spoils no other."""
         if self._tuning:
             return
         self._folder.mkdir(parents=True, exist_ok=True)
-        line = (
-            json.dumps({"when": _now(), **event}, ensure_ascii=False, sort_keys=True, allow_nan=False) + "\n"
-        )
+        line = json.dumps({"when": _now(), **event}, ensure_ascii=False, sort_keys=True, allow_nan=False) + "\n"
         with files.says_when_full(self._log), self._log.open("ab+") as handle:
             if handle.seek(0, os.SEEK_END) and (handle.seek(-1, os.SEEK_END), handle.read(1))[1] != b"\n":
                 line = "\n" + line
@@ -298,9 +292,7 @@ class _Home:
         from sensorium.report.finished import collect
 
         page = write_claim_page(record, self._page, collect(plan))
-        return Outcome(
-            verdict=record["verdict"], words=record["words"], record=record, path=self._path, page=page
-        )
+        return Outcome(verdict=record["verdict"], words=record["words"], record=record, path=self._path, page=page)
 
     def _keep_unlogged(self) -> None:
         """Put a record that the log lacks into it, so that a new verdict cannot make it disappear."""

@@ -112,9 +112,7 @@ class ClassList:
         """
         ranks = [one.rank for one in self.classes]
         if any(rank is None for rank in ranks):
-            raise InputError(
-                f"{ranks.count(None)} of {len(ranks)} classes have no rank, so none is most frequent."
-            )
+            raise InputError(f"{ranks.count(None)} of {len(ranks)} classes have no rank, so none is most frequent.")
         return sorted(range(len(ranks)), key=lambda number: (ranks[number] or 0, number))
 
     def groups(self) -> dict[str, tuple[str, ...]]:
@@ -162,9 +160,7 @@ class ClassList:
     def _names(self, one: LabelClass, language: str) -> tuple[str, ...]:
         names = one.names.get(language, one.names.get(ANY, ()))
         if not names:
-            absent = [
-                other.id for other in self.classes if not other.names.get(language, other.names.get(ANY))
-            ]
+            absent = [other.id for other in self.classes if not other.names.get(language, other.names.get(ANY))]
             have = sorted({name for name, words in one.names.items() if words})
             raise SettingError(
                 f"{len(absent)} of {len(self)} classes have no name in '{language}' ({listing(absent, 5)}); "
@@ -187,9 +183,7 @@ def read_classes(path: Path) -> ClassList:
         raise InputError(f"{path} is not JSON: {error}.") from error
     entries = content.get("classes") if isinstance(content, dict) else None
     if not isinstance(entries, list):
-        raise InputError(
-            f'{path} is no class list; it has the form {{"classes": [{{"label": 0, "names": ...}}]}}.'
-        )
+        raise InputError(f'{path} is no class list; it has the form {{"classes": [{{"label": 0, "names": ...}}]}}.')
     return ClassList(_entry(entry, path) for entry in entries)
 
 

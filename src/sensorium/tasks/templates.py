@@ -65,9 +65,7 @@ def sentences(templates: Templates, language: str) -> tuple[str, ...]:
         return _of_set(templates, language)
     if isinstance(templates, Mapping):
         if language not in templates:
-            raise SettingError(
-                f"the templates have no language '{language}'; they have {listing(sorted(templates))}."
-            )
+            raise SettingError(f"the templates have no language '{language}'; they have {listing(sorted(templates))}.")
         templates = templates[language]
     if isinstance(templates, str):
         raise SettingError(f"templates of '{language}' are a list of sentences, not the text {templates!r}.")

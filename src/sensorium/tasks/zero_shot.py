@@ -72,8 +72,7 @@ class Frequency:
         """
         if self.head + self.tail > len(classes):
             raise SettingError(
-                f"head {self.head} and tail {self.tail} need {self.head + self.tail} classes, "
-                f"there are {len(classes)}."
+                f"head {self.head} and tail {self.tail} need {self.head + self.tail} classes, there are {len(classes)}."
             )
         order = [classes.ids[number] for number in classes.by_frequency()]
         return {"head": tuple(order[: self.head]), "tail": tuple(order[-self.tail :])}
@@ -106,14 +105,10 @@ class ZeroShotClassification:
         for group, ids in (self.groups or {}).items():
             unknown_ids = [name for name in map(str, ids) if name not in set(self.classes.ids)]
             if unknown_ids:
-                raise SettingError(
-                    f"group '{group}' names classes that do not exist: {listing(unknown_ids)}."
-                )
+                raise SettingError(f"group '{group}' names classes that do not exist: {listing(unknown_ids)}.")
             shared = [name for name in map(str, ids) if seen.setdefault(name, group) != group]
             if shared:
-                raise SettingError(
-                    f"groups '{seen[shared[0]]}' and '{group}' share classes: {listing(shared)}."
-                )
+                raise SettingError(f"groups '{seen[shared[0]]}' and '{group}' share classes: {listing(shared)}.")
 
     @property
     def needs(self) -> tuple[Need, ...]:

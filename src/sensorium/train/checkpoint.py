@@ -46,7 +46,7 @@ def save(folder: Path, checkpoint: Checkpoint, keep: int = 2) -> Path:
     text = json.dumps(content, sort_keys=True, allow_nan=False)
     path = folder / f"update-{checkpoint.update:08d}.safetensors"
     with files.atomic(path) as temporary:
-        save_file(stored, temporary, metadata={"sensorium": text, "crc32": str(_checksum(text, stored))})
+        save_file(stored, temporary, metadata={"sensorium": f"{_checksum(text, stored):08x} {text}"})
     for old in _newest_first(folder)[keep:]:
         old.unlink()
     return path
@@ -64,8 +64,9 @@ def load(path: Path) -> Checkpoint:
             tensors = {name: handle.get_tensor(name) for name in handle.keys()}  # noqa: SIM118
     except (SafetensorError, OSError) as error:
         raise ValueError(f"{path.name} is cut short or not a checkpoint") from error
-    text = notes.get("sensorium", "")
-    if notes.get("crc32") != str(_checksum(text, tensors)):
+    # One note, not two: safetensors writes several in any order, and equal states shall be equal files.
+    checksum, _, text = notes.get("sensorium", "").partition(" ")
+    if checksum != f"{_checksum(text, tensors):08x}":
         raise ValueError(f"{path.name} has changed since it was written")
     content = json.loads(text)
     if content["form"] != _FORM:
@@ -94,8 +95,7 @@ def load_newest(folder: Path, say: Callable[[str], None]) -> Checkpoint | None:
         return found
     if damaged:
         raise StageFailedError(
-            f"no checkpoint in {folder} can be read ({'; '.join(damaged)}); "
-            "delete that folder to start from update 0."
+            f"no checkpoint in {folder} can be read ({'; '.join(damaged)}); delete that folder to start from update 0."
         )
     return None
 

@@ -39,6 +39,27 @@ class Batch:
     num_replaced: int
 
 
+@dataclass(frozen=True, kw_only=True)
+class Loading:
+    """How batches are made.
+
+    Args:
+        batch: rows of one update over all ranks.
+        seed: of the run.
+        rank: this process.
+        num_ranks: of so many; each takes one stretch of the batch.
+        workers: threads that decode ahead; 0 makes batches when they are asked for.
+        memory_bytes: budget for decoded rows.
+    """
+
+    batch: int
+    seed: int
+    rank: int = 0
+    num_ranks: int = 1
+    workers: int = 1
+    memory_bytes: int = 2 << 30
+
+
 class Loader:
     """Makes the batch of any update.
 
@@ -50,45 +71,28 @@ class Loader:
         rows: the pool.
         prepare: rows to arrays.
         visits: which row stands at which place.
-        batch: rows of one update over all ranks.
-        seed: of the run.
-        rank: this process.
-        num_ranks: of so many; each takes one stretch of the batch.
-        workers: threads that decode ahead; 0 makes batches when they are asked for.
-        memory_bytes: budget for decoded rows.
+        loading: sizes, seed and rank.
     """
 
-    def __init__(
-        self,
-        rows: Rows,
-        prepare: Prepare,
-        visits: Visits,
-        *,
-        batch: int,
-        seed: int,
-        rank: int = 0,
-        num_ranks: int = 1,
-        workers: int = 1,
-        memory_bytes: int = 2 << 30,
-    ) -> None:
-        assert batch % num_ranks == 0, "the loop checks this"
-        self._rows, self._prepare, self._visits = rows, prepare, visits
-        self._batch, self._seed, self._workers = batch, seed, workers
-        size = batch // num_ranks
-        self._mine = slice(rank * size, (rank + 1) * size)
-        self._decoded = _Decoded(rows, prepare, memory_bytes)
+    def __init__(self, rows: Rows, prepare: Prepare, visits: Visits, loading: Loading) -> None:
+        self._rows, self._prepare, self._visits, self._loading = rows, prepare, visits, loading
+        size = loading.batch // loading.num_ranks
+        assert size * loading.num_ranks == loading.batch, "checked before a run starts"
+        self._mine = slice(loading.rank * size, (loading.rank + 1) * size)
+        self._decoded = _Decoded(rows, prepare, loading.memory_bytes)
 
     def run(self, start: int, stop: int) -> Iterator[Batch]:
         """The batches of the updates start <= u < stop, in order."""
-        if self._workers == 0:
+        workers = self._loading.workers
+        if workers == 0:
             yield from (self.load(update) for update in range(start, stop))
             return
         waiting: deque[Future[Batch]] = deque()
-        pool = ThreadPoolExecutor(self._workers, thread_name_prefix="loader")
+        pool = ThreadPoolExecutor(workers, thread_name_prefix="loader")
         try:
             for update in range(start, stop):
                 waiting.append(pool.submit(self.load, update))
-                if len(waiting) > self._workers + 1:
+                if len(waiting) > workers + 1:
                     yield waiting.popleft().result()
             while waiting:
                 yield waiting.popleft().result()
@@ -114,7 +118,7 @@ class Loader:
                 f"at one place of update {update} none of {_ATTEMPTS} rows could be decoded "
                 f"({next(iter(met.values()))}); the pool holds hardly any row that can be used."
             )
-        chance = Chance(self._rows.hashes()[positions], epochs, self._seed)
+        chance = Chance(self._rows.hashes()[positions], epochs, self._loading.seed)
         arrays = self._prepare(self._decoded.take(positions, loose), chance)
         broken_ids = dict(zip(self._rows.names(np.array(list(met), np.int64)), met.values(), strict=True))
         return Batch(
@@ -125,7 +129,8 @@ class Loader:
         )
 
     def _places(self, update: int) -> Places:
-        found = self._visits.places(update * self._batch, (update + 1) * self._batch)
+        batch = self._loading.batch
+        found = self._visits.places(update * batch, (update + 1) * batch)
         return Places(found.rows[self._mine], found.epochs[self._mine])
 
 
@@ -189,7 +194,5 @@ class _Decoded:
                 return
             row_bytes = sum(array.nbytes // max(1, len(array)) for array in arrays.values())
             capacity = min(len(self._rows), self._budget // max(1, row_bytes))
-            self._kept = {
-                name: np.zeros((capacity, *array.shape[1:]), array.dtype) for name, array in arrays.items()
-            }
+            self._kept = {name: np.zeros((capacity, *array.shape[1:]), array.dtype) for name, array in arrays.items()}
             self._capacity = capacity

@@ -26,7 +26,7 @@ from sensorium.train.checkpoint import Checkpoint
 from sensorium.train.figures import Figures, looked_at
 from sensorium.train.flops import update_flops
 from sensorium.train.launch import Job
-from sensorium.train.loader import Batch, Loader
+from sensorium.train.loader import Batch, Loader, Loading
 from sensorium.train.objective import Clock, Objective
 from sensorium.train.record import Record, read
 from sensorium.train.train import check_pool
@@ -62,12 +62,8 @@ class Loop:
         if job.start:
             self.objective.finished()[""].load_weights(job.start)
         if self.objective.parallel != "replicated" and fabric.world_size > 1:
-            raise SettingError(
-                f"a {self.objective.parallel} objective runs on one device, not {fabric.world_size}."
-            )
-        self.module = fabric.setup_module(
-            torch.compile(self.objective) if job.machine.compile else self.objective
-        )
+            raise SettingError(f"a {self.objective.parallel} objective runs on one device, not {fabric.world_size}.")
+        self.module = fabric.setup_module(torch.compile(self.objective) if job.machine.compile else self.objective)
         self.turns = self._turns()
         if len(self.turns) > 1 and fabric.world_size > 1:
             raise SettingError(
@@ -82,9 +78,7 @@ class Loop:
     def run(self) -> dict[str, float]:
         """Go on from the newest checkpoint, make all updates, export, return the figures."""
         self._resume()
-        record = Record(
-            self.job.out, self.update, tensorboard=self._tensorboard(), writes=self.fabric.is_global_zero
-        )
+        record = Record(self.job.out, self.update, tensorboard=self._tensorboard(), writes=self.fabric.is_global_zero)
         stop = self.update if self._is_over() else self.stage.updates
         title = self.stage.label()
         with (
@@ -119,24 +113,23 @@ class Loop:
         # Rank 0 reads first: where the pool is written to a file, the others find it there.
         rows = opened() if self.fabric.is_global_zero else None
         self.fabric.barrier()
+        if rows and rows.mapped:
+            size = self.stage.keeping.memory_bytes / 2**30
+            self.progress.say(
+                f"{self.stage.label()}: the pool is larger than {size:.3g} GiB; its rows are read from a file in "
+                f"{self.job.out / 'rows'} until the run ends."
+            )
         return opened() if rows is None else rows
 
     def _turns(self) -> list[RunningTurn]:
         names = {parameter: name for name, parameter in self.objective.named_parameters()}
-        turns = [
-            RunningTurn(turn, self.stage.optim, names, self.stage.updates) for turn in self.objective.turns()
-        ]
+        turns = [RunningTurn(turn, self.stage.optim, names, self.stage.updates) for turn in self.objective.turns()]
         if len({turn.name for turn in turns}) < len(turns):
-            raise SettingError(
-                f"turns have names of their own; given {listing(turn.name for turn in turns)}."
-            )
+            raise SettingError(f"turns have names of their own; given {listing(turn.name for turn in turns)}.")
         return turns
 
     def _loader(self) -> Loader:
-        return Loader(
-            self.rows,
-            self.stage.prepare,
-            self.stage.order.visits(self.rows, self.stage.seed),
+        loading = Loading(
             batch=self.stage.batch,
             seed=self.stage.seed,
             rank=self.fabric.global_rank,
@@ -144,6 +137,8 @@ class Loop:
             workers=self.job.machine.workers,
             memory_bytes=self.stage.keeping.memory_bytes,
         )
+        visits = self.stage.order.visits(self.rows, self.stage.seed)
+        return Loader(self.rows, self.stage.prepare, visits, loading)
 
     def _tensorboard(self) -> Any:
         if not (self.stage.keeping.tensorboard and self.fabric.is_global_zero):
@@ -165,9 +160,7 @@ class Loop:
         self.state["replaced"] = dict(enumerate(self.state["replaced"])).get(self.fabric.global_rank, 0)
         if self.watching:
             self.watching.state = dict(found.state["watch"])
-        self.progress.say(
-            f"{self.stage.label()}: going on from update {self.update:,} of {self.stage.updates:,}."
-        )
+        self.progress.say(f"{self.stage.label()}: going on from update {self.update:,} of {self.stage.updates:,}.")
 
     # --- one
     # update
@@ -195,9 +188,7 @@ class Loop:
             figures.known["ids"] = batch.ids
         self.waiting.append(figures)
 
-    def _one_turn(
-        self, turn: RunningTurn, inputs: Mapping[str, Tensor], clock: Clock, figures: Figures
-    ) -> None:
+    def _one_turn(self, turn: RunningTurn, inputs: Mapping[str, Tensor], clock: Clock, figures: Figures) -> None:
         self._give_turn(turn)
         pieces = _split(inputs, self.stage.accumulate)
         loss = torch.zeros((), device=self.fabric.device)
@@ -238,11 +229,7 @@ class Loop:
 
     def _no_sync(self, wait: bool) -> AbstractContextManager[Any]:
         """Ranks exchange gradients with the last piece of a batch only."""
-        return (
-            self.fabric.no_backward_sync(self.module)
-            if wait and self.fabric.world_size > 1
-            else nullcontext()
-        )
+        return self.fabric.no_backward_sync(self.module) if wait and self.fabric.world_size > 1 else nullcontext()
 
     # --- figures, validation,
     # checkpoints, end

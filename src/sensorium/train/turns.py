@@ -23,9 +23,7 @@ class RunningTurn:
         num_updates: length of the run.
     """
 
-    def __init__(
-        self, turn: Turn, default: AdamW, names: Mapping[nn.Parameter, str], num_updates: int
-    ) -> None:
+    def __init__(self, turn: Turn, default: AdamW, names: Mapping[nn.Parameter, str], num_updates: int) -> None:
         self.turn, self.name = turn, turn.name
         self.settings = turn.optimizer or default
         self._names, self._num_updates = names, num_updates
@@ -62,9 +60,7 @@ class RunningTurn:
             if not name.startswith(WATCHED) and (wanted is None or name in wanted)
         ]
         if not summed:
-            raise SettingError(
-                f"turn '{self.name}' sums {wanted}, but the objective gave {', '.join(terms)}."
-            )
+            raise SettingError(f"turn '{self.name}' sums {wanted}, but the objective gave {', '.join(terms)}.")
         return summed[0] if len(summed) == 1 else torch.stack(summed).sum()
 
     def step(self, update: int, loss: Tensor) -> tuple[Tensor, Tensor]:
@@ -114,11 +110,7 @@ class RunningTurn:
         state: dict[int, dict[str, Any]] = {}
         for number, parameter in enumerate(self.parameters):
             prefix = f"moments/{self.name}/{self._names[parameter]}/"
-            own = {
-                name.removeprefix(prefix): value for name, value in tensors.items() if name.startswith(prefix)
-            }
+            own = {name.removeprefix(prefix): value for name, value in tensors.items() if name.startswith(prefix)}
             if own:
                 state[number] = own
-        self.optimizer.load_state_dict(
-            {"state": state, "param_groups": self.optimizer.state_dict()["param_groups"]}
-        )
+        self.optimizer.load_state_dict({"state": state, "param_groups": self.optimizer.state_dict()["param_groups"]})

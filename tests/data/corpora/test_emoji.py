@@ -14,9 +14,7 @@ from .conftest import parquet, png, put
 
 @pytest.fixture
 def prepared(excerpt):
-    parquet(
-        excerpt / "images.parquet", id=["noto_1f436", "noto_2764"], image=[png(1), png(2)], emoji=["🐶", "❤"]
-    )
+    parquet(excerpt / "images.parquet", id=["noto_1f436", "noto_2764"], image=[png(1), png(2)], emoji=["🐶", "❤"])
     parquet(
         excerpt / "annotations.parquet",
         emoji=["🐶", "❤", "🐶"],
@@ -36,8 +34,7 @@ def checkouts(tmp_path):
     derived = {"👨‍🌾": {"tts": ["man farmer"]}}
     for language, extra in (("en", ""), ("fr", " (fr)")):
         entries = {
-            key: {"tts": [value["tts"][0] + extra]} | {"default": value.get("default")}
-            for key, value in full.items()
+            key: {"tts": [value["tts"][0] + extra]} | {"default": value.get("default")} for key, value in full.items()
         }
         put(
             cldr / "cldr-annotations-full" / "annotations" / language / "annotations.json",

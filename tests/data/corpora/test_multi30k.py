@@ -54,9 +54,7 @@ def test_missing_languages_and_wrong_lengths(repository, run):
         run(multi30k.pool(languages=("en",), subset="val", at=repository))
 
 
-@pytest.mark.parametrize(
-    ("settings", "says"), [({"languages": ("xx",)}, "'xx'"), ({"subset": "tset"}, "'tset'")]
-)
+@pytest.mark.parametrize(("settings", "says"), [({"languages": ("xx",)}, "'xx'"), ({"subset": "tset"}, "'tset'")])
 def test_wrong_settings(settings, says):
     with pytest.raises(SettingError, match=says):
         multi30k.pool(**settings)

@@ -18,9 +18,7 @@ def test_a_table_of_texts():
 def test_only_lf_ends_a_line(tmp_path):
     content = "one\r\ntwo\u2028still two\n\nfour\x0bfour"
     assert texts.lines(put(tmp_path / "a.txt", content)) == ["one", "two\u2028still two", "", "four\x0bfour"]
-    assert texts.lines(put(tmp_path / "a.gz", gzip.compress(content.encode()))) == texts.lines(
-        tmp_path / "a.txt"
-    )
+    assert texts.lines(put(tmp_path / "a.gz", gzip.compress(content.encode()))) == texts.lines(tmp_path / "a.txt")
     assert texts.lines(put(tmp_path / "b.txt", "one\n")) == ["one"]
     assert texts.lines(put(tmp_path / "c.txt", "")) == []
 

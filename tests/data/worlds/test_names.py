@@ -58,9 +58,7 @@ def test_web_entries_source_is_known_by_its_settings():
     assert source.identity() != names.WebEntries(concepts=12, languages=("fr", "en")).identity()
 
 
-@pytest.mark.parametrize(
-    ("languages", "says"), [((), "empty"), (("en", "dee"), "'de'"), (("en", "en"), "twice")]
-)
+@pytest.mark.parametrize(("languages", "says"), [((), "empty"), (("en", "dee"), "'de'"), (("en", "en"), "twice")])
 def test_wrong_languages_are_refused(languages, says):
     with pytest.raises(SettingError, match=says):
         names.web_entries(3, languages)

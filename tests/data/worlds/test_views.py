@@ -71,9 +71,7 @@ def test_views_do_not_depend_on_the_batch(size):
     assert whole.shape == (150, size, size, 3)
     np.testing.assert_array_equal(views(drawings, which[::-1], hashes[::-1], 7, Warp())[::-1], whole)
     for start, end in ((0, 1), (3, 70), (149, 150)):
-        np.testing.assert_array_equal(
-            views(drawings, which[start:end], hashes[start:end], 7, Warp()), whole[start:end]
-        )
+        np.testing.assert_array_equal(views(drawings, which[start:end], hashes[start:end], 7, Warp()), whole[start:end])
     assert (views(drawings, which, hashes, 8, Warp()) != whole).mean() > 0.9
 
 

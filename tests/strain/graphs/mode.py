@@ -68,8 +68,7 @@ def mini(
     pool = Corpus(name="pool", num_rows=16)
     start = Train(name="start", pools=(pool,), updates=start_updates, seed=seed)
     parts = {
-        topic: Part(name=f"part-{topic}", pool=pool, topic=topic, others=others, seconds=seconds)
-        for topic in topics
+        topic: Part(name=f"part-{topic}", pool=pool, topic=topic, others=others, seconds=seconds) for topic in topics
     }
     experts = {
         topic: Train(name=f"expert-{topic}", pools=(part,), start=Init(start), updates=5, seed=seed)

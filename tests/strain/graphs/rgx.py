@@ -30,9 +30,7 @@ class Make(Worked):
         return self.work(here, rows(here.path(self.texts)), both, self.keep, self.seed)
 
 
-def mini(
-    rounds: int = 2, keep: float = 0.5, num_items: int = 6, seconds: float = 0.0, seed: int = 0
-) -> Stage:
+def mini(rounds: int = 2, keep: float = 0.5, num_items: int = 6, seconds: float = 0.0, seed: int = 0) -> Stage:
     """The rounds are a loop over stages; how many there are is known before anything runs."""
     squad, texts = Corpus(name="squad"), Corpus(name="texts", topic="texts")
     writer: Stage = Train(name="writer-0", pools=(squad,), seed=seed)

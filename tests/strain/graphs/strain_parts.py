@@ -91,9 +91,7 @@ class Work:
     def build(self):
         def handle(item: int) -> int:
             time.sleep(self.seconds)
-            files.write_json(
-                self.out / "rows" / f"{item:03d}.json", [number(*self.key, item), number(item, *self.key)]
-            )
+            files.write_json(self.out / "rows" / f"{item:03d}.json", [number(*self.key, item), number(item, *self.key)])
             return 2
 
         return handle
@@ -121,9 +119,7 @@ class Table(Stage):
     scores: Mapping[str, Stage] = takes("scores")
 
     def run(self, here: Here) -> Mapping[str, float]:
-        found = {
-            name: files.read_json(here.path(score) / "scores.json") for name, score in self.scores.items()
-        }
+        found = {name: files.read_json(here.path(score) / "scores.json") for name, score in self.scores.items()}
         files.write_json(here.out / "scores.json", found)
         return {"top1": sum(score["top1"] for score in found.values()) / len(found)}
 
@@ -137,7 +133,5 @@ class Worked(Stage):
     seconds: float = aside(0.0)
 
     def work(self, here: Here, *key: Any) -> Mapping[str, float]:
-        found = here.items(
-            Work(here.out, key, self.seconds), {f"shard {item}": item for item in range(self.num_items)}
-        )
+        found = here.items(Work(here.out, key, self.seconds), {f"shard {item}": item for item in range(self.num_items)})
         return {"rows": sum(found.values())}

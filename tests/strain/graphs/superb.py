@@ -1,4 +1,4 @@
-"""SUPERB: tasks x encoders over one pass of features per encoder, made item by item."""
+"""SUPERB: tasks x encoders over one pass of features per encoder and corpus, made item by item."""
 
 from __future__ import annotations
 
@@ -15,7 +15,7 @@ PAPER = {"title": "SUPERB", "year": 2021, "room": "evaluate"}
 
 @stage
 class Features(Worked):
-    """Features of all tasks' sounds by one frozen encoder."""
+    """Features of one corpus by one frozen encoder, for all tasks on that corpus."""
 
     gives: ClassVar[str] = "features"
     uses: ClassVar[tuple[str, ...]] = ("precision",)
@@ -41,6 +41,9 @@ class Probe(Worked):
         return {"top1": top1}
 
 
+CORPORA = {"keywords": "commands", "intents": "commands", "speakers": "voices", "emotions": "voices"}
+
+
 def mini(
     encoders: tuple[str, ...] = ("hubert", "wavlm"),
     tasks: tuple[str, ...] = ("keywords", "speakers", "emotions"),
@@ -48,17 +51,20 @@ def mini(
     seconds: float = 0.0,
     seed: int = 0,
 ) -> Stage:
-    """One feature stage per encoder, one probe per encoder and task, one board."""
-    sounds = Corpus(name="sounds", topic="sounds", num_rows=12)
+    """One feature stage per encoder and corpus, one probe per encoder and task, one board."""
+    names = {task: CORPORA.get(task, "others") for task in tasks}
+    corpora = {name: Corpus(name=name, topic=name, num_rows=12) for name in names.values()}
     speech = Corpus(name="speech", topic="speech")
     scores = {}
     for position, encoder in enumerate(encoders):
         model = Train(name=encoder, pools=(speech,), seed=seed + position)
-        features = Features(
-            name=f"features-{encoder}", encoder=model, sounds=sounds, num_items=num_items, seconds=seconds
-        )
-        for task in tasks:
+        work = {"num_items": num_items, "seconds": seconds}
+        features = {
+            name: Features(name=f"features-{encoder}-{name}", encoder=model, sounds=sounds, **work)
+            for name, sounds in corpora.items()
+        }
+        for task, name in names.items():
             scores[f"{encoder}-{task}"] = Probe(
-                name=f"{encoder}-{task}", features=features, task=task, seconds=seconds
+                name=f"{encoder}-{task}", features=features[name], task=task, seconds=seconds
             )
     return Table(name="board", scores=scores)

@@ -30,8 +30,7 @@ BATCH = 1024
 def entries(names: Mapping[str, Sequence[str]]) -> list[dict[str, Any]]:
     """The content of `classes.json`: label, class, and English names, best first."""
     return [
-        {"label": label, "class": one, "names": {"en": list(known)}}
-        for label, (one, known) in enumerate(names.items())
+        {"label": label, "class": one, "names": {"en": list(known)}} for label, (one, known) in enumerate(names.items())
     ]
 
 
@@ -81,9 +80,7 @@ def class_folders(folder: Path, subsets: Sequence[str]) -> list[str]:
     return sorted(found)
 
 
-def from_folders(
-    folder: Path, subsets: Sequence[str], order: Sequence[str], inner: str = ""
-) -> Iterator[pa.Table]:
+def from_folders(folder: Path, subsets: Sequence[str], order: Sequence[str], inner: str = "") -> Iterator[pa.Table]:
     """Pictures of `folder/SUBSET/CLASS/inner/`, batch by batch; the id is the path without suffix."""
     for subset in subsets:
         for one in order:

@@ -40,8 +40,7 @@ class CocoCaptions:
         """Rows of the annotation files."""
         for path in sorted(folder.glob(self.layout[0])):
             found = [
-                (f"{row['image_id']}-{row['id']}", row["caption"], str(row["image_id"]))
-                for row in _annotations(path)
+                (f"{row['image_id']}-{row['id']}", row["caption"], str(row["image_id"])) for row in _annotations(path)
             ]
             yield texts(found, "en") if found else SCHEMA.empty_table()
 

@@ -69,9 +69,7 @@ class Official:
         """Relative names, sizes and content hashes of the files that are read."""
         folder = self.folder()
         found = sorted({path for pattern in self.layout for path in folder.glob(pattern) if path.is_file()})
-        places = [
-            Location(str(path), path.relative_to(folder).as_posix(), path.stat().st_size) for path in found
-        ]
+        places = [Location(str(path), path.relative_to(folder).as_posix(), path.stat().st_size) for path in found]
         return {"files": content_identity(places)}
 
     def folder(self) -> Path:

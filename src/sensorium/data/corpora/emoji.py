@@ -97,9 +97,7 @@ class Emoji:
         """Text of each emoji, by its characters without variation selectors."""
         found: dict[str, str] = {}
         for kind, key in (("annotations", "annotations"), ("annotations-derived", "annotationsDerived")):
-            place = (
-                folder / "cldr-json" / "cldr-json" / f"cldr-{kind}-full" / key / language / "annotations.json"
-            )
+            place = folder / "cldr-json" / "cldr-json" / f"cldr-{kind}-full" / key / language / "annotations.json"
             if place.exists():
                 found.update({_plain(one): self._entry(entry) for one, entry in _entries(place, key).items()})
         return found

@@ -34,9 +34,7 @@ class Kodak:
     def official(self, folder: Path) -> Iterator[pa.Table]:
         """Rows of the files."""
         paths = [path for path in sorted(folder.glob("*.png")) if is_picture(path)]
-        yield pa.table(
-            [pa.array([path.stem for path in paths], pa.string()), pictures(paths)], schema=_SCHEMA
-        )
+        yield pa.table([pa.array([path.stem for path in paths], pa.string()), pictures(paths)], schema=_SCHEMA)
 
     def classes(self, folder: Path, *, official: bool) -> None:
         """There are none."""

@@ -59,24 +59,18 @@ class Multi30k:
         for language in self.languages:
             path = root / "raw" / f"{self.subset}.{language}.gz"
             if not path.exists():
-                raise InputError(
-                    f"{path} is missing; multi30k has {self.subset}.LANGUAGE.gz for each language."
-                )
+                raise InputError(f"{path} is missing; multi30k has {self.subset}.LANGUAGE.gz for each language.")
             found = lines(path)
             known = keys or [f"{self.subset}-{number:05d}" for number in range(len(found))]
             if len(known) != len(found):
-                raise InputError(
-                    f"{path} has {len(found)} lines, but {split.name} lists {len(known)} photographs."
-                )
+                raise InputError(f"{path} has {len(found)} lines, but {split.name} lists {len(known)} photographs.")
             yield _rows(known, found, language)
 
     def classes(self, folder: Path, *, official: bool) -> None:
         """There are none."""
 
 
-def pool(
-    languages: tuple[str, ...] = LANGUAGES, subset: str = "train", at: str | Path | None = None
-) -> Corpus:
+def pool(languages: tuple[str, ...] = LANGUAGES, subset: str = "train", at: str | Path | None = None) -> Corpus:
     """Multi30K as a pool; `at` is a checkout of its repository."""
     return corpus(Multi30k(languages=languages, subset=subset), at)
 

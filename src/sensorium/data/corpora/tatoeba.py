@@ -20,9 +20,7 @@ from sensorium.data.corpora.corpus import Corpus, corpus
 from sensorium.data.corpora.texts import lines, tables
 
 _ROOT = "data/tatoeba/v1"
-_SCHEMA = pa.schema(
-    [("id", pa.string()), ("text", pa.string()), ("lang", pa.string()), ("english", pa.string())]
-)
+_SCHEMA = pa.schema([("id", pa.string()), ("text", pa.string()), ("lang", pa.string()), ("english", pa.string())])
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -56,9 +54,7 @@ class Tatoeba:
     def _check(self, known: list[str]) -> None:
         for language in self.languages:
             if language not in known:
-                raise SettingError(
-                    f"'{language}' is not in tatoeba here; languages are {listing(known, 120)}."
-                )
+                raise SettingError(f"'{language}' is not in tatoeba here; languages are {listing(known, 120)}.")
 
 
 def pool(languages: tuple[str, ...] = (), at: str | Path | None = None) -> Corpus:
@@ -72,9 +68,7 @@ def _pairs(root: Path, language: str) -> pa.Table:
         raise InputError(f"{root} lacks {stem}.{language}, the other half of {stem}.eng.")
     texts, english = lines(root / f"{stem}.{language}"), lines(root / f"{stem}.eng")
     if len(texts) != len(english):
-        raise InputError(
-            f"{stem}.{language} has {len(texts)} lines and {stem}.eng {len(english)}; they must pair up."
-        )
+        raise InputError(f"{stem}.{language} has {len(texts)} lines and {stem}.eng {len(english)}; they must pair up.")
     columns = {"text": texts, "lang": [language] * len(texts), "english": english}
     table = pa.table({name: pa.array(values, pa.string()) for name, values in columns.items()})
     ids = Occurrences(None).ids(row_digests(table))

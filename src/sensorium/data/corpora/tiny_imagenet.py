@@ -85,9 +85,7 @@ def _fields(path: Path) -> Iterator[tuple[str, str]]:
 
 
 def _validation(root: Path, order: list[str]) -> Iterator[pa.Table]:
-    rows = [
-        (root / "val" / "images" / file, code) for file, code in _fields(root / "val" / "val_annotations.txt")
-    ]
+    rows = [(root / "val" / "images" / file, code) for file, code in _fields(root / "val" / "val_annotations.txt")]
     for start in range(0, len(rows), classes.BATCH):
         batch = rows[start : start + classes.BATCH]
         columns = {

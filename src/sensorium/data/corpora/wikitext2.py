@@ -21,9 +21,7 @@ from sensorium.data.corpora.texts import json_lines, lines
 
 SUBSETS = ("train", "valid", "test")
 _TITLE = re.compile(r"= (?!= )(.+?) =")
-_SCHEMA = pa.schema(
-    [("id", pa.string()), ("text", pa.string()), ("lang", pa.string()), ("title", pa.string())]
-)
+_SCHEMA = pa.schema([("id", pa.string()), ("text", pa.string()), ("lang", pa.string()), ("title", pa.string())])
 
 
 @dataclass(frozen=True, kw_only=True)

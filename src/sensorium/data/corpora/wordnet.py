@@ -84,9 +84,7 @@ class WordnetEntries:
         """Entries by language: sorted lower-case words, blanks instead of underscores."""
         folder, reader = self.source.folder(), Wordnet()
         tables = reader.official(folder) if isinstance(self.source, Official) else reader.prepared(folder)
-        return {
-            "en": entries([lemmas for table in tables for lemmas in table["lemmas"].to_pylist()], self.which)
-        }
+        return {"en": entries([lemmas for table in tables for lemmas in table["lemmas"].to_pylist()], self.which)}
 
 
 def entries(synsets: Sequence[Sequence[str]], which: Which = "first") -> list[str]:

@@ -98,9 +98,7 @@ class Captioner:
 
     def __post_init__(self) -> None:
         names.check_languages(self.languages)
-        known = {
-            language: [names.name(emoji, language) for emoji in self.emoji] for language in self.languages
-        }
+        known = {language: [names.name(emoji, language) for emoji in self.emoji] for language in self.languages}
         object.__setattr__(self, "_names", known)
         object.__setattr__(self, "_others", [names.aliases(emoji) for emoji in self.emoji])
 

