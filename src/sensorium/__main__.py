@@ -108,7 +108,7 @@ def _usage(message: str, words: list[str]) -> str:
 
 def _blame(error: BaseException) -> str:
     """A bug: ours, or one in a recipe, stage or step of the user's, with its place."""
-    what = f"{type(error).__name__}: {error}".strip().split("\n")[0][:300]
+    what = f"{type(error).__name__}: {error}".strip(": ").split("\n")[0][:300]
     remote = error.__cause__ if type(error.__cause__).__name__ == "_RemoteTraceback" else None
     text = str(remote) if remote else "".join(traceback.format_exception(error))
     ours, python = str(Path(__file__).parent), (sysconfig.get_path("stdlib"), sysconfig.get_path("purelib"))
@@ -122,13 +122,13 @@ def _blame(error: BaseException) -> str:
 
 def _report(sentence: str, code: int, as_json: bool) -> int:
     shown = output.printable(sentence)
-    with contextlib.suppress(OSError):
+    print(shown if shown.startswith("Usage:") else f"sensorium: {shown}", file=sys.stderr)
+    try:
         if as_json:
             output.emit_json({"error": sentence, "code": code})
-        print(shown if shown.startswith("Usage:") else f"sensorium: {shown}", file=sys.stderr)
-        sys.stdout.flush()
-        return code
-    _drop_stdout()
+        output.real_stdout().flush()
+    except OSError:
+        _drop_stdout()
     return code
 
 
@@ -166,12 +166,12 @@ class _Patient:
         return getattr(self._stream, name)
 
     def write(self, text: str) -> int:
-        with contextlib.suppress(BrokenPipeError):
+        with contextlib.suppress(OSError):
             self._stream.write(text)
         return len(text)
 
     def flush(self) -> None:
-        with contextlib.suppress(BrokenPipeError):
+        with contextlib.suppress(OSError):
             self._stream.flush()
 
 
