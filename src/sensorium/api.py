@@ -93,7 +93,7 @@ def run(
         name = next(iter(arguments))
         raise SettingError(f"{name} is not an argument of run(); settings of a stage belong to the stage.")
     else:
-        last, label = what, what.label()
+        last, label = what, files.safe_name(what.label())
     plan = Plan((last,), Store(Path(out)), machine or this_machine(), reuse)
     progress = QuietProgress() if quiet else for_terminal()
     return finish(plan, label, progress)

@@ -316,8 +316,6 @@ def test_two_groups_of_items_do_not_meet(store):
 
 
 def test_results_keep_the_order_of_the_items_also_when_some_were_done(store):
-    names = {f"item {number}": number for number in (3, 1, 2)}
-
     class Notes(Echo):
         def build(self):
             return lambda item: self.handled.append(item) or item
@@ -327,12 +325,12 @@ def test_results_keep_the_order_of_the_items_also_when_some_were_done(store):
         def run(self, here):
             files.write_json(here.out / "items" / "item-1-x.json", {})  # a stranger is not in the way
             found = here.items(self.worker, {"item 1": 1})
-            found = here.items(self.worker, self.items)
+            found = here.items(self.worker, {f"item {number}": number for number in (3, 1, 2)})
             assert list(found.items()) == [("item 3", 3), ("item 1", 1), ("item 2", 2)]
             return {}
 
     worker = Notes()
-    run(Ordered(items=names, worker=worker), store=store)
+    run(Ordered(items={}, worker=worker), store=store)
     assert worker.handled == [1, 3, 2]
 
 

@@ -95,7 +95,7 @@ class Config:
 def test_configs_and_steps_are_shown_by_what_differs_from_their_defaults():
     steps = (Config(), Config(width=8, names=("a", "b")))
     found = rows(Anything(value={"steps": steps, "of": Number(name="seven")}))[-1]["settings"]
-    assert found == {"value": "{'steps': [Config(), Config(width=8, names=['a', 'b'])], 'of': <seven>}"}
+    assert found == {"value": "{'of': <seven>, 'steps': [Config(), Config(width=8, names=['a', 'b'])]}"}
 
 
 def test_long_settings_are_cut():

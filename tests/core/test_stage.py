@@ -62,9 +62,16 @@ def test_stages_are_compared_by_identity_and_print_short():
 def test_inputs_are_found_in_containers_and_configs_each_once_in_field_order():
     a, b, c = Number(value=1), Number(value=2), Number(value=3)
     user = Anything(value={"x": (a, [b]), "config": Config(teacher=c), "again": a})
-    assert user.inputs() == (a, b, c)
+    assert user.inputs() == (a, c, b)  # of a mapping in the order of its keys
     assert list(stages_in({"x": a, "y": a})) == [a, a]
     assert list(stages_in(Config)) == []
+
+
+def test_a_mapping_is_copied_in_the_order_of_its_keys():
+    given = {"b": 1, "a": 2}
+    user = Anything(value=given)
+    given["c"] = 3
+    assert list(user.value.items()) == [("a", 2), ("b", 1)]
 
 
 def test_sources_are_found_where_stages_are():

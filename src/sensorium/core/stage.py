@@ -170,6 +170,9 @@ class Stage(ABC):
         if not decorated or not hasattr(type(self), "gives"):
             raise TypeError(f"{type(self).__name__} must be decorated with @stage and say what it gives")
         for spec in dataclasses.fields(self):
+            if isinstance(mapping := getattr(self, spec.name), Mapping):
+                # A copy in the order of the keys: order is no part of the identity, so it must not reach `run`.
+                object.__setattr__(self, spec.name, {key: mapping[key] for key in sorted(mapping, key=str)})
             if "takes" in spec.metadata:
                 self._check_wiring(spec.name, spec.metadata["takes"])
         self.check()
@@ -271,9 +274,16 @@ def plain(value: Any) -> Any:
         return sorted((plain(inner) for inner in value), key=str)
     if isinstance(value, Path):
         return value.name
+    if isinstance(value, Source) and not isinstance(value, type) and hasattr(value, "label"):
+        return f"{type(value).__name__}: {_tail(value.label())}"
     if dataclasses.is_dataclass(value) and not isinstance(value, type):
         inner = {spec.name: plain(getattr(value, spec.name)) for spec in dataclasses.fields(value)}
         return {"class": type(value).__name__, **inner}
     text = getattr(value, "__name__", None) or str(value)
     # The default text of an object holds its address, which differs in every run.
     return type(value).__name__ if " at 0x" in text else text
+
+
+def _tail(label: str) -> str:
+    """An absolute path by its last two parts: records say which data, and move with the store."""
+    return "/".join(label.split("/")[-2:]) if label.startswith("/") else label

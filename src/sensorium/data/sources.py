@@ -15,7 +15,7 @@ import dataclasses
 import os
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field
-from typing import Annotated, Any, get_args
+from typing import Annotated, Any, ClassVar, get_args
 
 import pyarrow as pa
 
@@ -74,6 +74,8 @@ class Files:
     columns: Mapping[str, str] = field(default_factory=dict, kw_only=True)
     ids: Ids = field(default="given", kw_only=True)
     key: tuple[str, ...] = field(default=(), kw_only=True)
+
+    gives: ClassVar[str] = "pool"
 
     def __post_init__(self) -> None:
         uris: Any = self.uri  # paths and lists of them are taken as well

@@ -19,7 +19,7 @@ import re
 from collections.abc import Mapping
 from dataclasses import dataclass
 from pathlib import Path
-from typing import Any, Literal
+from typing import Any, ClassVar, Literal
 
 from sensorium.core.errors import InputError, SettingError, listing, need, unknown
 from sensorium.core.stage import Here, Stage
@@ -82,6 +82,8 @@ class HubModel:
     name: str
     revision: str | None = None
     online: bool = False
+
+    gives: ClassVar[str] = "model"
 
     def identity(self) -> dict[str, str | None]:
         """Name, revision and sha256 of the content; for a folder the sha256 alone: copies are one model."""

@@ -5,7 +5,7 @@ from __future__ import annotations
 import functools
 from collections.abc import Sequence
 from dataclasses import dataclass
-from typing import Any
+from typing import Any, ClassVar
 
 from sensorium.core.errors import SettingError, unknown
 from sensorium.data.worlds import drawings
@@ -85,6 +85,8 @@ class WebEntries:
     concepts: int = 400
     languages: tuple[str, ...] = ("en", "de", "es", "fr", "ja")
     seed: int = 0
+
+    gives: ClassVar[str] = "vocabulary"
 
     def __post_init__(self) -> None:
         check_languages(self.languages)
