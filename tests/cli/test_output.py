@@ -3,6 +3,7 @@ from __future__ import annotations
 import io
 import json
 import os
+import re
 import sys
 
 import pytest
@@ -70,10 +71,26 @@ def test_the_widest_column_gives_way_first():
     assert lines[1] == "x" * 8 + "  " + "y" * 27 + "..."
 
 
+def test_names_in_the_first_column_are_cut_last():
+    row = {"name": "n" * 18, "what": "w" * 100, "more": "m" * 100}
+    shown = on_terminal(output.table, [row], ["name", "what", "more"])[1].split()
+    assert shown[0] == "n" * 18
+    shown = on_terminal(output.table, [row | {"name": "n" * 100}], ["name", "what", "more"])[1].split()
+    assert [len(cell) for cell in shown] == [20, 8, 8]
+
+
 def test_long_texts_are_wrapped_and_indented():
     first, *others = on_terminal(output.paragraph, "word " * 20, "     ")
     assert len(first) <= 40
     assert all(line.startswith("     word") and len(line) <= 40 for line in others)
+
+
+def test_settings_are_broken_behind_brackets():
+    text = "  4  clip: Train(objective=Contrast(towers=Mini(pixels=Pixels(size=32, other=1))))"
+    lines = on_terminal(output.paragraph, text, "     ")
+    assert max(map(len, lines)) <= 40
+    assert "".join(line.strip() for line in lines).replace(" ", "") == text.replace(" ", "")
+    assert all(re.search(r"[(,]$|[)]$", line) for line in lines)
 
 
 def test_definitions_stand_beside_their_terms_or_below_long_ones():

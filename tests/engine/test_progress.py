@@ -68,11 +68,11 @@ def test_a_failed_task_prints_no_last_line(clock):
     assert stream.getvalue() == ""
 
 
-def shown(work) -> str:
+def shown(work, width: int = 120) -> str:
     """What bars leave on a terminal, without control sequences."""
     bars = BarProgress()
     stream = io.StringIO()
-    bars._console = Console(file=stream, force_terminal=True, width=120, markup=False, highlight=False)
+    bars._console = Console(file=stream, force_terminal=True, width=width, markup=False, highlight=False)
     work(bars)
     return re.sub(r"\x1b\[[0-9;?]*[A-Za-z]", "", stream.getvalue())
 
@@ -101,6 +101,27 @@ def test_bars_may_stand_in_one_another():
     assert "items: 3 items in " in text
     assert "said in between." in text
     assert "stages: 1 items in " in text
+
+
+@pytest.mark.parametrize("width", [80, 120])
+@pytest.mark.parametrize(
+    "title", ["clip", "curated: EnoughWords, LanguageFilter, Deduplicate, Match, Balance and more"]
+)
+@pytest.mark.parametrize("note", ["a", "a long note about what was kept, which goes on and on"])
+def test_a_bar_is_one_line_with_its_count_whatever_its_title_and_notes(clock, width, title, note):
+    def work(bars):
+        with bars.task(title, 60_000, "updates") as task:
+            clock.now += 10
+            task.advance(30_000, loss=3.14159, kept=note)
+
+    lines = re.split(r"[\r\n]+", shown(work, width))
+    drawn = [line for line in lines if "/60000" in line]
+    assert drawn, lines
+    assert all("updates" in line and title[:10] in line for line in drawn)
+    assert max(map(len, drawn)) <= width
+    assert any(
+        "30000/60000" in line and "3,000/s" in line and "loss 3" in line and ", loss" not in line for line in drawn
+    )
 
 
 def test_a_failure_leaves_the_terminal_to_others():

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import contextlib
 import json
+import re
 import shutil
 import sys
 import textwrap
@@ -53,10 +54,16 @@ def width() -> int:
     return shutil.get_terminal_size().columns if sys.stdout.isatty() else _PLAIN_WIDTH
 
 
+class _Wrapper(textwrap.TextWrapper):
+    """Breaks at blanks and behind an opening bracket, so that `Train(pool=...` is not cut within a word."""
+
+    wordsep_simple_re = re.compile(r"([\t\n\x0b\x0c\r ]+|(?<=\())")
+
+
 def paragraph(text: str, indent: str = "") -> None:
     """Text wrapped to the terminal; following lines are indented."""
-    wrapped = textwrap.wrap(text, max(24, width()), subsequent_indent=indent, break_on_hyphens=False)
-    say("\n".join(wrapped))
+    wrapper = _Wrapper(width=max(24, width()), subsequent_indent=indent, break_on_hyphens=False)
+    say("\n".join(wrapper.wrap(text)))
 
 
 def definitions(pairs: Iterable[tuple[str, str]]) -> None:
@@ -72,7 +79,7 @@ def definitions(pairs: Iterable[tuple[str, str]]) -> None:
 
 
 def table(rows: Iterable[Mapping[str, Any]], columns: Sequence[str]) -> None:
-    """An aligned table; on a terminal the widest columns are cut until it fits.
+    """An aligned table; on a terminal the widest columns are cut until it fits, the first, a name, as the last.
 
     Plain print instead of a rich table: file names with brackets stay as they are, and `list` needs no import.
     """
@@ -86,12 +93,13 @@ def table(rows: Iterable[Mapping[str, Any]], columns: Sequence[str]) -> None:
 
 
 def _fitted(widths: list[int], least: list[int], room: int) -> list[int]:
-    """Widths that fit into `room`, taken from the widest columns; none gets narrower than its name or 8."""
+    """Widths that fit into `room`, taken from the widest columns; none gets narrower than its title or 8."""
     widths = list(widths)
     floors = [min(wide, max(name, 8)) for wide, name in zip(widths, least, strict=True)]
-    while sum(widths) > room and widths != floors:
-        number = max(range(len(widths)), key=lambda place: widths[place] if widths[place] > floors[place] else 0)
-        widths[number] -= 1
+    # People copy what stands in the first column into the next command.
+    for places in (range(1, len(widths)), range(len(widths))):
+        while sum(widths) > room and (spare := [place for place in places if widths[place] > floors[place]]):
+            widths[max(spare, key=lambda place: widths[place])] -= 1
     return widths
 
 

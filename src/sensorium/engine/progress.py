@@ -92,24 +92,25 @@ class BarProgress:
     @contextlib.contextmanager
     def task(self, title: str, total: float | None = None, unit: str = "items") -> Iterator[Task]:
         """A bar that leaves one line behind."""
-        from rich.progress import (
-            BarColumn,
-            MofNCompleteColumn,
-            TextColumn,
-            TimeRemainingColumn,
-        )
-        from rich.progress import (
-            Progress as Bars,
-        )
+        from rich.progress import BarColumn, MofNCompleteColumn, TextColumn, TimeRemainingColumn
+        from rich.progress import Progress as Bars
+        from rich.table import Column
 
+        bar, room = _rooms(self._console.width, total, unit)
+        # Only what has no fixed length gives way; else rich drops the count and the bar for a long title.
+        name = max(12, room - 14) if len(title) > room - 14 else len(title)
         columns = (
-            TextColumn("{task.description}", markup=False),
-            BarColumn(bar_width=24),
+            TextColumn("{task.description}", markup=False, table_column=Column(no_wrap=True, max_width=name)),
+            BarColumn(bar_width=bar),
             MofNCompleteColumn(),
             TextColumn(unit, markup=False),
             TextColumn("{task.fields[rate]}", markup=False),
             TimeRemainingColumn(),
-            TextColumn("{task.fields[notes]}", markup=False),
+            TextColumn(
+                "{task.fields[notes]}",
+                markup=False,
+                table_column=Column(no_wrap=True, max_width=max(8, room - name)),
+            ),
         )
         with Bars(*columns, console=self._console, transient=True) as bars:
             number = bars.add_task(title, total=total, rate="", notes="")
@@ -120,6 +121,14 @@ class BarProgress:
     def say(self, sentence: str) -> None:
         """Print one sentence above the bars."""
         self._console.print(sentence, markup=False, highlight=False, soft_wrap=True)
+
+
+def _rooms(width: int, total: float | None, unit: str) -> tuple[int, int]:
+    """Columns of the bar, and what a terminal of that width leaves for title and notes together."""
+    bar = 24 if width >= 100 else 12
+    count = 2 * len(f"{total:.0f}") + 1 if total is not None else 8
+    # The rate and the remaining time take about 9 and 7, and six gaps lie between seven columns.
+    return bar, max(24, width - bar - count - len(unit) - 9 - 7 - 6)
 
 
 class _BarTask:
@@ -133,7 +142,9 @@ class _BarTask:
         if notes:
             self.notes = "".join(f", {key} {_short(value)}" for key, value in notes.items())
         rate = self.count / max(time.monotonic() - self.started, 1e-9)
-        self._bars.update(self._number, advance=count, rate=f"{rate:,.1f}/s", notes=self.notes)
+        self._bars.update(
+            self._number, advance=count, rate=f"{rate:,.{0 if rate >= 100 else 1}f}/s", notes=self.notes[2:]
+        )
 
 
 def for_terminal() -> Progress:

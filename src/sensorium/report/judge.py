@@ -188,7 +188,8 @@ def read_record(path: str | Path) -> dict[str, Any]:
 def logged_records(log: Path) -> list[Any]:
     """The records of all verdicts in a log, oldest first; a line torn by a kill is passed over."""
     found = []
-    for line in log.read_text("utf-8", "replace").splitlines() if log.exists() else []:
+    # LF alone ends a line: a claim may hold U+2028 and the like, which stand unescaped in JSON.
+    for line in log.read_bytes().decode("utf-8", "replace").split("\n") if log.exists() else []:
         try:
             event = json.loads(line)
         except json.JSONDecodeError:

@@ -2,15 +2,10 @@
 
 from __future__ import annotations
 
-import os
-
 import pytest
 
-from sensorium.core.errors import InputError, SettingError
-from sensorium.core.stage import Source
-from sensorium.data import catalog
+from sensorium.core.errors import InputError
 from sensorium.data.corpora import wordnet
-from sensorium.data.corpora.corpus import Official
 
 from .conftest import parquet, put
 
@@ -47,30 +42,7 @@ def test_the_prepared_file(excerpt, run):
     ]
 
 
-def test_entries():
-    synsets = [["Dog", "domestic_dog"], ["St. Elmo"], []]
-    assert wordnet.entries(synsets) == ["dog", "st"]
-    assert wordnet.entries(synsets, "all") == ["dog", "domestic dog", "st. elmo"]
-
-
-def test_entries_as_a_source(database):
-    source = wordnet.WordnetEntries("all", Official(str(database), wordnet.Wordnet.layout))
-    assert isinstance(source, Source)
-    assert source.entries() == {"en": ["canis familiaris", "dog", "domestic dog", "entity", "st. elmo"]}
-    assert source.identity() != wordnet.WordnetEntries("first", source.source).identity()
-    with pytest.raises(SettingError, match="unknown which 'frist'"):
-        wordnet.WordnetEntries("frist")
-
-
 def test_lines_of_another_format_are_shown(database, run):
     put(database / "data.verb", "00001740 29 v zz breathe\n")
     with pytest.raises(InputError, match=r"data\.verb has a line that is not of WordNet's database"):
         run(wordnet.pool(at=database))
-
-
-@pytest.mark.skipif(not os.environ.get(catalog.VARIABLE), reason="SENSORIUM_DATA is not set")
-def test_the_published_number_of_entries():
-    if not catalog.is_here("wordnet"):
-        pytest.skip("wordnet is not here")
-    found = set(wordnet.WordnetEntries().entries()["en"]) | {str(number) for number in range(100)}
-    assert len(found) == 86_654

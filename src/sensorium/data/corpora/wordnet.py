@@ -1,4 +1,4 @@
-"""WordNet 3.0: synsets as a pool, and its words as vocabulary entries.
+"""WordNet 3.0: synsets as a pool. Its words as metadata: `curate.metadata.WordNetEntries`.
 
 Official layout: the database files `data.noun`, `data.verb`, `data.adj`, `data.adv` (in a folder, as Debian's
 wordnet-base puts them into /usr/share/wordnet). A line is `offset lex_filenum ss_type w_cnt word lex_id ...
@@ -8,19 +8,18 @@ p_cnt pointer ... | gloss`, with counts of words in hexadecimal (wndb(5WN)).
 from __future__ import annotations
 
 import re
-from collections.abc import Iterator, Sequence
-from dataclasses import dataclass, field
+from collections.abc import Iterator
+from dataclasses import dataclass
 from pathlib import Path
-from typing import Any, ClassVar, Literal, get_args
+from typing import ClassVar
 
 import pyarrow as pa
 import pyarrow.parquet as pq
 
-from sensorium.core.errors import InputError, unknown
-from sensorium.data.corpora.corpus import Corpus, Official, Prepared, corpus
+from sensorium.core.errors import InputError
+from sensorium.data.corpora.corpus import Corpus, corpus
 from sensorium.data.corpora.texts import lines
 
-Which = Literal["first", "all"]
 _FILES = ("data.noun", "data.verb", "data.adj", "data.adv")
 _MARKER = re.compile(r"\((a|p|ip)\)$")  # the syntactic marker of adjectives
 _SCHEMA = pa.schema(
@@ -57,47 +56,6 @@ class Wordnet:
 
     def classes(self, folder: Path, *, official: bool) -> None:
         """There are none."""
-
-
-@dataclass(frozen=True)
-class WordnetEntries:
-    """WordNet's words as a source of vocabulary entries.
-
-    Args:
-        which: "first" takes the first lemma of every synset, as MetaCLIP's metadata does; "all" takes every
-            lemma.
-        source: the prepared file or an official folder.
-    """
-
-    which: Which = "first"
-    source: Prepared | Official = field(default_factory=lambda: Prepared("wordnet"))
-
-    def __post_init__(self) -> None:
-        if self.which not in get_args(Which):
-            raise unknown("which", self.which, get_args(Which))
-
-    def identity(self) -> dict[str, Any]:
-        """The choice and the content."""
-        return {"which": self.which, "source": self.source.identity()}
-
-    def entries(self) -> dict[str, list[str]]:
-        """Entries by language: sorted lower-case words, blanks instead of underscores."""
-        folder, reader = self.source.folder(), Wordnet()
-        tables = reader.official(folder) if isinstance(self.source, Official) else reader.prepared(folder)
-        return {"en": entries([lemmas for table in tables for lemmas in table["lemmas"].to_pylist()], self.which)}
-
-
-def entries(synsets: Sequence[Sequence[str]], which: Which = "first") -> list[str]:
-    """Vocabulary entries of synsets given as their lemmas: sorted, lower case, blanks instead of underscores.
-
-    The first lemma of a synset ends at its first dot, as in MetaCLIP's metadata (86,554 entries, and with the
-    digits 0 to 99 the published 86,654); all lemmas are whole.
-    """
-    if which == "first":
-        chosen = (lemmas[0].partition(".")[0] for lemmas in synsets if lemmas)
-    else:
-        chosen = (lemma for lemmas in synsets for lemma in lemmas)
-    return sorted({lemma.replace("_", " ").lower() for lemma in chosen} - {""})
 
 
 def pool(at: str | Path | None = None) -> Corpus:
