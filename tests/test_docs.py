@@ -46,6 +46,8 @@ def reduced(words: list[str]) -> list[str]:
         return words
     small = {"openstax_figures": "figures.parquet", "wordnet": "my_concepts.txt"}
     words = [small.get(word, word) for word in words]
+    if "--seeds" in words:
+        words[words.index("--seeds") + 1] = "100"
     if words[0] in ("run", "claim") and words[1].startswith("metaclip"):
         settings = {} if words[1] == "metaclip:base" else dict(TRAINING)
         if "--pool" not in words and words[1] != "metaclip:base":

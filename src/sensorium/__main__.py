@@ -149,7 +149,7 @@ def _patient_streams() -> Iterator[None]:
             continue
         with contextlib.suppress(AttributeError, OSError, ValueError):
             stream.reconfigure(errors="backslashreplace")
-    sys.stderr = _Patient(sys.stderr)  # type: ignore[assignment]
+    sys.stderr = _Patient(sys.stderr)
     try:
         yield
     finally:

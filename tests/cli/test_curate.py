@@ -86,7 +86,7 @@ def test_workers_change_nothing(sensorium, pool, tmp_path, workers):
         (["--tail-share", "6"], "Balance.tail is 6.0; it must be a fraction above 0 and below 1"),
         (["--t", "5", "--t", "6"], "--t is given twice; say it once."),
         (["--t", "5", "--conceps", "x"], "No such option: --conceps (Possible options: --columns, --concepts)"),
-        (["--t", "5", "--semantics", "stric"], "unknown semantics 'stric'; did you mean 'strict'?"),
+        (["--t", "5", "--semantics", "stric"], "unknown value for --semantics 'stric'; did you mean 'strict'?"),
         (["--t", "5", "--ids", "givn"], "unknown value for --ids 'givn'; did you mean 'given'?"),
         (["--t", "5", "--columns", "caption"], "--columns takes pairs like text=caption,image=jpg, not 'caption'."),
         (["--t", "5", "--columns", "text=txt"], "pool pool.parquet has no column 'txt'"),

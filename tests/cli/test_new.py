@@ -52,8 +52,8 @@ def test_what_is_no_module_name_is_refused(name):
 
 def test_only_recipes_are_made(sensorium, tmp_path):
     assert (
-        sensorium("new", "recpie", "mine").error
-        == "unknown thing to make 'recpie'; did you mean 'recipe'? Known: recipe."
+        sensorium("new", "recipes", "mine").error
+        == "unknown thing to make 'recipes'; did you mean 'recipe'? Known: recipe."
     )
     assert not list(tmp_path.iterdir())
 

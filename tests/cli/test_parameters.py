@@ -93,8 +93,8 @@ def test_a_mistyped_option_of_the_command_is_named(variant, given, near):
 
 
 def test_a_mistyped_option_of_the_recipe_is_named(variant):
-    with pytest.raises(SettingError, match="has no option '--neded'; did you mean '--needed'"):
-        read_options(variant, {"neded": "2"})
+    with pytest.raises(SettingError, match="has no option '--needs'; did you mean '--needed'"):
+        read_options(variant, {"needs": "2"})
     with pytest.raises(SettingError, match="has no option '--fresh'"):
         read_options(variant, {"fresh": "2"})
     assert read_options(variant, {"needed": "2", "sizes": "3,4"}, OWN) == {"needed": 2, "sizes": (3, 4)}

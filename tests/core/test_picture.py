@@ -104,6 +104,22 @@ def test_long_settings_are_cut():
     assert shown.endswith("...")
 
 
+@dataclass(frozen=True, kw_only=True)
+class Part:
+    """A setting with settings."""
+
+    name: str = ""
+    size: int = 3
+    how: str = "plain"
+    inner: Any = None
+
+
+def test_configs_are_shown_by_class_with_what_differs_from_their_defaults():
+    value = (Part(name="x", size=5, inner=Untouched(name="web")), Part(), {"a": Part(how="other"), "b": ("c", 1.5)})
+    shown = rows(Anything(value=value))[-1]["settings"]["value"]
+    assert shown == "[Part(size=5, inner=<web>), Part(), {'a': Part(how='other'), 'b': ['c', 1.5]}]"
+
+
 def test_a_ladder_of_diamonds_is_drawn_at_once():
     left, right = Number(), Number(value=2)
     for _ in range(60):

@@ -76,6 +76,8 @@ def _pool(text: str, out: Path, columns: str, ids: str) -> Files:
 
 
 def _stage(pool: Files, concepts: str, balance: dict[str, Any], semantics: str) -> Stage:
+    from sensorium.core.recipe import read_value
+    from sensorium.curate.atoms import Semantics
     from sensorium.curate.balance import Balance
     from sensorium.curate.curate import Curate
     from sensorium.curate.match import Match
@@ -85,7 +87,7 @@ def _stage(pool: Files, concepts: str, balance: dict[str, Any], semantics: str) 
         raise InputError(f"there is no file {concepts}; --concepts takes a text file with one entry per line.")
     own = EntriesFile(name="metadata", path=concepts)
     vocabulary = WordNetEntries(name="metadata") if concepts == "wordnet" else own
-    match = Match(vocabulary=vocabulary, semantics=semantics)  # type: ignore[arg-type]  (Match names what is allowed)
+    match = Match(vocabulary=vocabulary, semantics=read_value(Semantics, semantics, "--semantics"))
     return Curate(name="curated", pool=pool, steps=(match, Balance(**balance)) if balance else (match,))
 
 

@@ -38,7 +38,8 @@ class Retrieval(Stage):
     Rows with the same value in the column `key` are texts of one picture, which is taken from the row with
     the smallest id whose picture decodes. A picture is found if any of its texts is; R@k is the share of
     queries whose best match ranks among the first k of all texts (pictures) of the pool. Equal scores count
-    against the model, so texts that several pictures share are misses; they are counted in `task.json`.
+    against the model, so texts that several pictures share are misses; they are counted in `task.json`. With no
+    more than k pictures (texts) to choose from, every answer is among the first k, and R@k has no value.
 
     Writes `scores.json` (image_to_text_r1, ..., text_to_image_r10), `items.parquet` (id, label = key,
     prediction, rank, group = direction), `rejected/rows.parquet` and `task.json`.
@@ -107,11 +108,16 @@ class Retrieval(Stage):
             texts = direction == "text_to_image"
             clusters = mine["label"].to_pylist() if texts else None
             of = pairs.num_given if texts else pairs.num_given_keys
+            choices = len(pairs.keys) if texts else len(pairs.texts)
             for k in self.ks:
                 name = f"{direction}_r{k}"
-                scores[name] = rate_score(
-                    ranks <= k, clusters, of=of, definition=metric(name).definition, shared="images"
-                )
+                definition = metric(name).definition
+                if choices <= k:
+                    what = "pictures" if texts else "texts"
+                    note = f"with {choices} {what} every answer is among the first {k}"
+                    scores[name] = Score(value=None, n=len(ranks), of=of, definition=definition, note=note)
+                else:
+                    scores[name] = rate_score(ranks <= k, clusters, of=of, definition=definition, shared="images")
         return scores
 
     def _about(self, pairs: _Pairs) -> dict[str, Any]:

@@ -28,6 +28,7 @@ from sensorium.tasks.classes import (
     Names,
     classes_from,
     classes_of_labels,
+    is_missing,
     read_classes,
 )
 from sensorium.tasks.task import TaskCard
@@ -242,7 +243,7 @@ def _decoded(values: Sequence[Any], labels: np.ndarray, folder: str) -> tuple[li
 
 
 def _label_reason(label: Any) -> str:
-    return "no label" if label is None else f"unknown label: {label!r:.60}"
+    return "no label" if is_missing(label) else f"unknown label: {label!r:.60}"
 
 
 def _embed(images: list[Any], model: Matcher, batch: int) -> np.ndarray:

@@ -130,8 +130,8 @@ def run_claim(
     home.begin(registered, seeds, options)
     try:
         ran = _run_arms(claim, build, execute, seeds, options)
-    except (UserError, StageFailedError, KeyboardInterrupt) as error:
-        home.log({"event": "stopped", "registration": registered["sha256"], "reason": str(error) or "interrupted"})
+    except BaseException as error:  # a crash of an arm and Ctrl-C are stops too
+        home.log({"event": "stopped", "registration": registered["sha256"], "reason": _reason(error)})
         raise
     record = _record(name, claim, registered, ran.arms, options)
     record |= {"seeds": seeds, "seconds": round(sum(ran.seconds.values()), 3), "source": ran.plan.source}
@@ -139,6 +139,14 @@ def run_claim(
     if tuning:
         record["words"] = "A tuning run on tuning seeds; it is no verdict."
     return home.finish(record, ran.plan, options)
+
+
+def _reason(error: BaseException) -> str:
+    if isinstance(error, UserError | StageFailedError):
+        return str(error)
+    if isinstance(error, KeyboardInterrupt):
+        return "interrupted"
+    return f"{type(error).__name__}: {error}"
 
 
 def _seeds(claim: Claim, given: Sequence[int] | None) -> tuple[list[int], bool]:

@@ -96,13 +96,14 @@ class ClassList:
         return len(self.classes)
 
     def numbers(self, labels: pa.Array | pa.ChunkedArray | Sequence[Any]) -> np.ndarray:
-        """Class numbers of labels, (N,) int64; -1 where a label is null or names no class.
+        """Class numbers of labels, (N,) int64; -1 where a label is null, NaN or names no class.
 
         Args:
             labels: texts or whole numbers; class 7 is meant by 7 and by "7".
         """
         values = labels.to_pylist() if isinstance(labels, pa.Array | pa.ChunkedArray) else labels
-        return np.array([self._number.get(_label(value), -1) for value in values], np.int64)
+        # NaN is no label, also where a class is called "nan".
+        return np.array([self._number.get(_label(v), -1) if v == v else -1 for v in values], np.int64)
 
     def by_frequency(self) -> list[int]:
         """Class numbers, the most frequent first; equal ranks keep the order of the list.
@@ -198,9 +199,18 @@ def classes_from(names: Mapping[str, Any]) -> ClassList:
 
 
 def classes_of_labels(labels: Iterable[Any]) -> ClassList:
-    """The distinct labels as names, underscores read as blanks; sorted. For folders named by class."""
-    found = sorted({_label(value) for value in labels if value is not None})
-    return ClassList(LabelClass(id=name, names={ANY: (name.replace("_", " ").strip(),)}) for name in found)
+    """The distinct labels as names, underscores read as blanks; sorted. For folders named by class.
+
+    Labels that say nothing (null, NaN, blanks) make no class.
+    """
+    names = {_label(value): None for value in labels if not is_missing(value)}
+    found = sorted((name, spoken) for name in names if (spoken := name.replace("_", " ").strip()))
+    return ClassList(LabelClass(id=name, names={ANY: (spoken,)}) for name, spoken in found)
+
+
+def is_missing(label: Any) -> bool:
+    """Whether a row has no label: null, NaN (the null of other tools' tables), or blanks only."""
+    return label is None or label != label or (isinstance(label, str) and not label.strip())
 
 
 def _entry(entry: Any, path: Path) -> LabelClass:
