@@ -21,10 +21,10 @@ from sensorium.__main__ import call
 ROOT = Path(__file__).parent.parent
 DOCS = ROOT / "docs"
 PAGES = ("index.md", "rooms/index.md", "rooms/curate.md", "rooms/train.md", "rooms/evaluate.md",
-         "how-to/your-pool.md", "how-to/recipe.md", "how-to/claim.md")  # fmt: skip
+         "how-to/your-pool.md", "how-to/recipe.md", "how-to/claim.md", "../README.md")  # fmt: skip
 COLOURS = {"red": (220, 30, 30), "green": (30, 200, 40), "blue": (20, 40, 230)}
 TRAINING = {"--updates": "2", "--batch": "8", "--devices": "0"}
-NEEDS_TORCH = ("index.md", "rooms/train.md", "rooms/evaluate.md", "how-to/your-pool.md", "how-to/recipe.md")
+NEEDS_TORCH = ("index.md", "rooms/train.md", "rooms/evaluate.md", "how-to/your-pool.md", "how-to/recipe.md", "../README.md")
 
 
 def blocks(page: str) -> list[tuple[str, str]]:
@@ -153,7 +153,7 @@ def test_claims_run(workspace, capsys):
 
 def test_every_page_is_among_them():
     written = {str(path.relative_to(DOCS)) for folder in ("rooms", "how-to") for path in (DOCS / folder).glob("*.md")}
-    assert written | {"index.md"} == set(PAGES)
+    assert written | {"index.md", "../README.md"} == set(PAGES)
 
 
 def test_links_between_pages_lead_somewhere():

@@ -174,6 +174,17 @@ def test_texts_that_pictures_share_are_ties_and_misses(tmp_path):
     assert about["shared_texts"] == 1
 
 
+def test_a_rate_that_cannot_miss_has_no_value(tmp_path):
+    rows = [row("a", "a", (9, 0, 0)), row("b", "b", (0, 9, 0)), row("b2", "b", (0, 9, 0), "0 8 0")]
+    _, scores, _, _, _ = run(
+        Retrieval(model=Told(), pool=write(tmp_path / "pool", rows), key="key", ks=(1, 2, 10)), tmp_path / "runs"
+    )
+    assert scores["text_to_image_r2"]["value"] is None
+    assert scores["text_to_image_r2"]["note"] == "with 2 pictures every answer is among the first 2"
+    assert scores["image_to_text_r2"]["value"] == 1
+    assert scores["image_to_text_r10"]["value"] is None
+
+
 def test_what_cannot_be_used_is_listed_and_counted(tmp_path):
     rows = [
         row("a0", "a", BAD, "9 0 0"),  # another row of this picture decodes: its text counts

@@ -157,6 +157,15 @@ def test_what_cannot_be_scored_is_listed_and_counted(tmp_path):
     assert len(items) + len(lost) == done.metrics["given"] == 14
 
 
+def test_blank_labels_are_no_class(tmp_path):
+    rows = [row("a", "red", "red"), row("b", "blue", "blue"), row("c", "red", " "), row("d", "red", "")]
+    pool = write(tmp_path / "pool", rows)
+    _, scores, items, folder, _ = run(ZeroShot(model=Painted(), pool=pool, classes="labels"), tmp_path / "runs")
+    assert (len(items), scores["top1"]["n"], scores["top1"]["of"]) == (2, 2, 4)
+    lost = pq.read_table(folder / "rejected" / "rows.parquet").to_pylist()
+    assert [(one["id"], one["reason"]) for one in lost] == [("c", "no label"), ("d", "no label")]
+
+
 def test_a_killed_run_goes_on_where_it_was(tmp_path, painter, monkeypatch):
     pool = write(tmp_path / "pool", ROWS, 5)
     task = ZeroShot(model=Painted(), pool=pool, classes=CLASSES, batch=2)

@@ -16,6 +16,7 @@ from sensorium.models.config_two_tower import (
     CLIP_L14,
     ClipConfig,
     MiniTowersConfig,
+    Transformer,
 )
 
 
@@ -51,3 +52,23 @@ def test_settings_that_cannot_work():
         ClipConfig(size=225)
     with pytest.raises(SettingError, match="gives 77 integers, the network takes 40"):
         ClipConfig(context=40, tokens=Bytes())
+
+
+@pytest.mark.parametrize("bad", [{"dim": 0}, {"channels": ()}, {"channels": (4, 0)}, {"hidden": (4,)}, {"bag": 0}])
+def test_miniature_layers_have_a_width(bad):
+    with pytest.raises(SettingError, match="widths of layers are at least 1"):
+        MiniTowersConfig(**bad)
+
+
+@pytest.mark.parametrize("bad", [{"spread": 0.0}, {"scale": -1.0}, {"scale": float("nan")}])
+def test_what_is_divided_by_is_above_zero(bad):
+    with pytest.raises(SettingError, match="spread and scale are above 0"):
+        MiniTowersConfig(**bad)
+
+
+def test_towers_of_clip_can_be_built():
+    for bad in ({"width": 10, "heads": 3}, {"layers": 0}, {"heads": 0}):
+        with pytest.raises(SettingError, match="a width that its heads divide"):
+            Transformer(**({"width": 8, "layers": 1, "heads": 2} | bad))
+    with pytest.raises(SettingError, match="at least 1, not 224, 0, 512"):
+        ClipConfig(patch=0)

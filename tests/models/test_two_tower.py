@@ -150,6 +150,9 @@ def test_weights_that_do_not_fit_are_listed(folder, change, sentence):
         (lambda config: config.update(form=9), "form 9"),
         (lambda config: config.update(architectures=["CLIPModel"]), "CLIPModel"),
         (lambda config: config.update(activation="gelo"), "did you mean 'gelu'"),
+        (lambda config: config.update(mean=[0.1, 0.2, 0.3]), "mean is .*, not such as 0.5"),
+        (lambda config: config.update(dim="6"), "dim is '6', not such as 64"),
+        (lambda config: config.update(words="x"), "pixels or words of another form"),
     ],
 )
 def test_settings_that_do_not_fit_are_named(folder, change, sentence):

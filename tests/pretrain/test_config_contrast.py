@@ -1,5 +1,8 @@
 from __future__ import annotations
 
+import pytest
+
+from sensorium.core.errors import SettingError
 from sensorium.data.prepare import Augment
 from sensorium.data.sources import Files
 from sensorium.models.config_two_tower import CLIP_B32, CLIP_TOKENS, MiniTowersConfig
@@ -19,3 +22,9 @@ def test_rows_are_read_as_the_towers_need_them(tmp_path):
     assert large.prepare.pixels.size == 224
     assert large.prepare.tokens == CLIP_TOKENS
     assert large.prepare.augment == Augment()
+
+
+@pytest.mark.parametrize("bad", [{"max_scale": 0.0}, {"max_scale": -1.0}, {"max_scale": float("nan")}, {"chunk": 0}])
+def test_settings_that_cannot_work_are_refused(bad):
+    with pytest.raises(SettingError, match="max_scale is above 0 and chunk at least 1"):
+        ContrastConfig(**bad)

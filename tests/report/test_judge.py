@@ -158,6 +158,11 @@ def record(tmp_path, verdict_scores, the_claim=None):
         "expects": [vars(finding) for finding in found.expects],
         "controls": [],
         "verdict": found.verdict,
+        "says": the_claim.says,
+        "basis": the_claim.basis,
+        "label": "reimplemented, reduced scale",
+        "words": in_words(found.verdict),
+        "why": found.why,
     }
     path = tmp_path / "toy.json"
     path.write_text(json.dumps(content))
@@ -192,6 +197,10 @@ def changed(content, change):
         (lambda r: r["registration"]["claim"]["expects"][0].update(by=0.01), "hash does not match"),
         (lambda r: r["registration"].update(test="another"), "hash does not match"),
         (lambda r: r.update(seeds=[0, 1, 2, 3, 7]), "seeds are"),
+        (lambda r: r.update(says="a proves everything"), "states another says than"),
+        (lambda r: r.update(words="Holds.", why="It does."), "states another words, why than"),
+        (lambda r: r.update(basis="real model on real data", label="the paper"), "states another basis, label than"),
+        (lambda r: r["arms"]["b"]["budget"].update(examples=[math.nan] * 5), "examples differ"),
         (lambda r: r["arms"]["b"]["budget"].update(examples=[100] * 4 + [200]), "examples differ"),
         (
             lambda r: r["arms"].update(c={"scores": {}, "budget": {"examples": [100] * 5}}),
@@ -221,6 +230,13 @@ def test_a_record_that_is_not_the_last_in_its_log_is_seen(tmp_path):
     with log.open("a") as handle:
         handle.write(json.dumps({"event": "verdict", "record": {**content, "verdict": "fails"}}) + "\n")
     assert "another one than the record's" in check_claim(path).words
+
+
+def test_only_a_line_feed_ends_a_line_of_the_log(tmp_path):
+    path, content = record(tmp_path, GOOD, claim(says="a\u2028beats\u0085b\u2029", equal=("examples",)))
+    line = json.dumps({"event": "verdict", "record": content}, ensure_ascii=False) + "\n"
+    (tmp_path / "toy.log.jsonl").write_text(line, "utf-8", newline="\n")
+    assert check_claim(path).agrees
 
 
 @pytest.mark.parametrize(

@@ -274,6 +274,16 @@ def test_interrupted_runs_are_logged(setting):
     assert setting.log()[-1]["reason"] == "interrupted"
 
 
+def test_an_arm_that_crashes_is_logged(setting):
+    def execute(last):
+        raise RuntimeError("no memory")
+
+    with pytest.raises(RuntimeError):
+        run_claim("toy", claim(), build, execute, setting.out)
+    assert [line["event"] for line in setting.log()] == ["begun", "stopped"]
+    assert setting.log()[-1]["reason"] == "RuntimeError: no memory"
+
+
 def test_names_that_leave_the_folder_are_refused(setting):
     with pytest.raises(SettingError, match="cannot name"):
         setting.run(name="../../etc/passwd")

@@ -81,6 +81,13 @@ def test_labels_can_be_the_names():
     assert found.prompts("plain", ("en",))[0] == ["cat", "golden retriever"]
 
 
+def test_labels_that_say_nothing_make_no_class():
+    found = classes_of_labels([float("nan"), 1.0, 2, "", " ", "_", None])
+    assert found.ids == ["1", "2"]
+    named = classes_from({"nan": "naan", "1": "one"})
+    assert named.numbers([float("nan"), "nan", 1.0, None, ""]).tolist() == [-1, 0, 1, -1, -1]
+
+
 def test_a_class_file_is_known_by_its_content(tmp_path):
     first = ClassFile(str(write(tmp_path / "classes.json", ENTRIES)))
     copy = ClassFile(str(write(tmp_path / "other.json", ENTRIES)))

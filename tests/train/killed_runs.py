@@ -68,6 +68,12 @@ def ended(child: int) -> bool:
     return True
 
 
+def newest(out: Path) -> int:
+    """The update of the newest checkpoint, 0 without any."""
+    found = out.glob("checkpoints/update-*.safetensors")
+    return max((int(path.stem.removeprefix("update-")) for path in found), default=0)
+
+
 def result(out: Path) -> dict:
     readable = [checkpoint.load(path).update for path in sorted((out / "checkpoints").glob("*.safetensors"))]
     return {
@@ -91,14 +97,15 @@ def main() -> None:
     assert ended(start(tiny(pool), folder / "at"))
     found["at"] = result(folder / "at")
 
-    luck, seconds, kills = random.Random(0), time.perf_counter(), 0
-    assert ended(start(tiny(pool), folder / "timed"))
-    seconds = time.perf_counter() - seconds
+    luck, kills = random.Random(0), 0
     for number in range(num_runs):
         out = folder / f"random{number}"
-        for _ in range(3):
+        for update in sorted(luck.sample(range(20), 3)):
             child = start(tiny(pool), out)
-            time.sleep(luck.uniform(0.1, 0.9) * seconds)
+            # Waiting for a checkpoint, not for a time, hits the run on a busy machine too.
+            while newest(out) < update and os.waitid(os.P_PID, child, os.WEXITED | os.WNOHANG | os.WNOWAIT) is None:
+                time.sleep(0.001)
+            time.sleep(luck.uniform(0, 0.01))
             os.kill(child, signal.SIGKILL)
             kills += not ended(child)
         assert ended(start(tiny(pool), out))

@@ -1,12 +1,19 @@
 from __future__ import annotations
 
+import os
+import subprocess
+import sys
+from pathlib import Path
+
 import numpy as np
 import pytest
+import torch
 from safetensors.numpy import load_file
 from training_pools import Finished, tiny, write_pairs
 
-from sensorium.core.errors import SettingError
+from sensorium.core.errors import SettingError, StageFailedError
 from sensorium.engine.machine import Machine
+from sensorium.train import launch
 
 
 def test_half_precision_is_refused(tmp_path):
@@ -43,3 +50,48 @@ def test_a_batch_that_devices_cannot_share(tmp_path):
     stage = tiny(write_pairs(tmp_path / "pool", 24), batch=5)
     with pytest.raises(Exception, match="batch 5 cannot be split evenly over 2 devices"):
         Finished(stage, tmp_path / "runs", Machine(devices=2))
+
+
+@pytest.mark.skipif(torch.accelerator.is_available(), reason="there is an accelerator")
+def test_one_device_that_is_not_there_is_refused_before_training(tmp_path):
+    stage = tiny(write_pairs(tmp_path / "pool", 24))
+    with pytest.raises(SettingError, match="no accelerator; use --devices 0"):
+        Finished(stage, tmp_path / "runs", Machine(devices=1))
+
+
+def test_a_process_that_dies_is_told_in_one_sentence(tmp_path, monkeypatch):
+    def dies(*_):
+        raise launch.ProcessExitedException("process 1 terminated with signal SIGKILL", 1, 5, -9, "SIGKILL")
+
+    monkeypatch.setattr(launch.Fabric, "launch", dies)
+    before = dict(vars(sys.modules["__main__"]))
+    stage = tiny(write_pairs(tmp_path / "pool", 24))
+    with pytest.raises(StageFailedError, match=r"signal SIGKILL.*run it again to go on"):
+        Finished(stage, tmp_path / "runs", Machine(devices=2))
+    assert dict(vars(sys.modules["__main__"])) == before
+
+
+SCRIPT = """
+print("the script runs", flush=True)
+from pathlib import Path
+from sensorium.engine.machine import Machine
+from training_pools import Finished, tiny, write_pairs
+pool = write_pairs(Path("pool"), 24)
+print(Finished(tiny(pool, updates=4), Path("runs"), Machine(devices=2)).metrics["updates"])
+"""
+
+
+@pytest.mark.slow
+def test_ranks_do_not_run_the_script_again(tmp_path):
+    (tmp_path / "script.py").write_text(SCRIPT)
+    paths = os.pathsep.join([str(Path(__file__).parent), os.environ.get("PYTHONPATH", "")])
+    ran = subprocess.run(
+        [sys.executable, "script.py"],
+        cwd=tmp_path,
+        env={**os.environ, "PYTHONPATH": paths},
+        capture_output=True,
+        text=True,
+        check=False,
+    )
+    assert ran.returncode == 0, ran.stderr
+    assert ran.stdout.count("the script runs") == 1

@@ -302,6 +302,16 @@ def test_updates_that_are_not_finite_change_nothing_and_are_counted(tmp_path):
     assert np.isfinite(saved(done)["slope"])
 
 
+def test_a_short_run_that_learned_nothing_is_no_success(tmp_path):
+    pool = write_points(tmp_path / "pool", np.ones(8), np.full(8, 1e30))
+    stage = line_stage(pool, updates=4)
+    with pytest.raises(StageFailedError, match="not finite in any of the 4 updates, so nothing was learned"):
+        Finished(stage, tmp_path / "runs")
+    with pytest.raises(StageFailedError, match="nothing was learned"):
+        Finished(stage, tmp_path / "runs")  # also when it goes on from the last checkpoint
+    assert not list((tmp_path / "runs").rglob("done.json"))
+
+
 def test_ten_in_a_row_stop_the_run_with_the_ids(tmp_path):
     pool = write_points(tmp_path / "pool", np.ones(8), np.full(8, 1e30))
     with pytest.raises(StageFailedError, match=r"not finite in 10 updates in a row, up to update 10; .*p00"):

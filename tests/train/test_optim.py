@@ -44,6 +44,7 @@ def test_the_rate_stays_between_0_and_its_largest_value(num_updates, warmup, sch
         ({"lr": 0}, "above 0"),
         ({"weight_decay": -1}, "0 or more"),
         ({"betas": (0.9, 1.0)}, "betas"),
+        ({"betas": (0.9,)}, "two betas"),
         ({"final": 2}, "final"),
         ({"clip": 0}, "clip is above 0"),
     ],

@@ -117,6 +117,11 @@ def test_accumulation_is_refused_for_in_batch_negatives(pool):
         tiny(pool, accumulate=2)
 
 
+def test_a_batch_of_one_has_nothing_to_compare(pool):
+    with pytest.raises(SettingError, match="batch is at least 2 here"):
+        tiny(pool, batch=1)
+
+
 @pytest.mark.parametrize(
     ("bad", "sentence"),
     [

@@ -59,6 +59,14 @@ class MiniTowersConfig:
 
     def __post_init__(self) -> None:
         _check_activation(self.activation)
+        widths = (*self.channels, *self.hidden, self.bag, self.dim)
+        if not self.channels or len(self.hidden) != 2 or min(widths) < 1:
+            raise SettingError(
+                f"widths of layers are at least 1, with one or more channels and two hidden; given channels "
+                f"{self.channels}, hidden {self.hidden}, bag {self.bag}, dim {self.dim}."
+            )
+        if not (self.spread > 0 and self.scale > 0):
+            raise SettingError(f"spread and scale are above 0, not {self.spread} and {self.scale}.")
         if self.pixels.size % 2 ** len(self.channels):
             raise SettingError(
                 f"{len(self.channels)} strided convolutions need a size divisible by "
@@ -130,6 +138,13 @@ class Transformer:
     layers: int
     heads: int
 
+    def __post_init__(self) -> None:
+        if min(self.width, self.layers, self.heads) < 1 or self.width % self.heads:
+            raise SettingError(
+                f"a tower has at least 1 layer and a width that its heads divide; given width {self.width}, "
+                f"{self.layers} layers, {self.heads} heads."
+            )
+
 
 @dataclass(frozen=True, kw_only=True)
 class ClipConfig:
@@ -157,6 +172,9 @@ class ClipConfig:
 
     def __post_init__(self) -> None:
         _check_activation(self.activation)
+        if min(self.size, self.patch, self.dim, self.vocabulary) < 1:
+            given = f"{self.size}, {self.patch}, {self.dim} and {self.vocabulary}"
+            raise SettingError(f"size, patch, dim and vocabulary are at least 1, not {given}.")
         if self.size % self.patch:
             raise SettingError(f"a picture of {self.size} pixels has no whole number of patches of {self.patch}.")
         if self.tokens.length > self.context:

@@ -199,5 +199,13 @@ def read_settings(folder: Path) -> MiniTowersConfig:
         if which:
             raise InputError(f"{folder / CONFIG} {fault} settings: {listing(sorted(which))}.")
     values = {key: tuple(value) if isinstance(value, list) else value for key, value in content.items()}
-    values["pixels"], values["words"] = Pixels(**values["pixels"]), HashedWords(**values["words"])
+    try:
+        values["pixels"], values["words"] = Pixels(**values["pixels"]), HashedWords(**values["words"])
+    except TypeError as error:
+        raise InputError(f"{folder / CONFIG} has pixels or words of another form: {error}.") from error
+    usual = MiniTowersConfig()
+    for key, value in values.items():
+        kind = type(getattr(usual, key))
+        if not isinstance(value, int | float if kind is float else kind):
+            raise InputError(f"{folder / CONFIG}: {key} is {value!r:.80}, not such as {getattr(usual, key)!r:.80}.")
     return MiniTowersConfig(**values)

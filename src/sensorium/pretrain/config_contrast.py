@@ -5,6 +5,7 @@ from __future__ import annotations
 from dataclasses import dataclass, field
 from typing import TYPE_CHECKING, Any
 
+from sensorium.core.errors import SettingError
 from sensorium.data.prepare import Augment, Pairs
 from sensorium.models.config_two_tower import ClipConfig, MiniTowersConfig
 from sensorium.train.train import Train
@@ -26,6 +27,10 @@ class ContrastConfig:
     towers: MiniTowersConfig | ClipConfig = field(default_factory=MiniTowersConfig)
     max_scale: float = 100.0
     chunk: int = 4096
+
+    def __post_init__(self) -> None:
+        if not self.max_scale > 0 or self.chunk < 1:
+            raise SettingError(f"max_scale is above 0 and chunk at least 1, not {self.max_scale} and {self.chunk}.")
 
     @property
     def in_batch_negatives(self) -> bool:

@@ -90,7 +90,7 @@ def mini(
     return _score(model, test, held)
 
 
-def figures(select: Select = "balanced", t: int = 20, updates: int = 600, seed: int = 0) -> Stage:
+def figures(select: Select = "balanced", t: int = 20, updates: int = 150, seed: int = 0) -> Stage:
     """The miniature on 2,000 real textbook figures with captions (CC BY), metadata from WordNet."""
     return mini(pool=parse_pool("openstax_figures"), select=select, t=t, updates=updates, pixels=64, seed=seed)
 

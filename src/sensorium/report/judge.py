@@ -21,7 +21,7 @@ from sensorium.core.claim import (
     registration_hash,
     weakest,
 )
-from sensorium.core.errors import InputError, StageFailedError, UserError, unknown
+from sensorium.core.errors import InputError, StageFailedError, UserError, listing, unknown
 from sensorium.metrics.paired import paired_difference
 from sensorium.report.text import number, signed
 
@@ -128,7 +128,7 @@ def budget_problem(claim: Claim, budgets: Mapping[str, Mapping[str, Sequence[flo
     for key in claim.equal:
         for values in zip(*(budgets[arm][key] for arm in claim.compared()), strict=True):
             low, high = min(values), max(values)
-            if high - low > BUDGET_TOLERANCE * abs(high):
+            if not all(map(math.isfinite, values)) or high - low > BUDGET_TOLERANCE * abs(high):
                 given = ", ".join(f"{arm} {value:g}" for arm, value in zip(claim.compared(), values, strict=True))
                 return f"the arms' {key} differ by more than 1 %: {given}."
     return None
@@ -274,6 +274,12 @@ def _differences(record: Mapping[str, Any], found: Judgement) -> list[str]:
     problems = []
     if record["verdict"] != found.verdict:
         problems.append(f"the record says '{record['verdict']}', its scores say '{found.verdict}'.")
+    registered = record["registration"]["claim"]
+    stated = {"says": registered["says"], "basis": registered["basis"], "label": LABEL}
+    stated |= {"words": in_words(found.verdict), "why": found.why}
+    changed = [key for key, value in stated.items() if record[key] != value]
+    if changed:
+        problems.append(f"the record states another {listing(changed)} than its registration and scores give.")
     for part in ("expects", "controls"):
         replayed = [asdict(finding) for finding in getattr(found, part)]
         if len(replayed) != len(record[part]) or any(

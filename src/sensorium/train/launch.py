@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import ctypes
 import platform
+import sys
 from collections.abc import Iterator, Mapping
 from contextlib import contextmanager
 from dataclasses import dataclass
@@ -14,13 +15,14 @@ import cloudpickle
 import torch
 from lightning_fabric import Fabric
 from lightning_fabric.strategies import DDPStrategy
-from torch.multiprocessing.spawn import ProcessRaisedException
+from torch.multiprocessing.spawn import ProcessExitedException, ProcessRaisedException
 
 from sensorium.core import errors
 from sensorium.core.errors import SettingError, StageFailedError
 from sensorium.core.stage import Machine, Progress
 from sensorium.data.shards import Shard
 from sensorium.engine.progress import LineProgress, QuietProgress
+from sensorium.models.device import choose_device
 
 if TYPE_CHECKING:
     from sensorium.train.train import Train
@@ -68,9 +70,32 @@ def run(job: Job, progress: Progress) -> dict[str, float]:
         return run_rank(fabric, job, progress)
     try:
         # As bytes: Fabric would walk through the settings to look for networks.
-        return dict(fabric.launch(run_rank, cloudpickle.dumps(job)))
+        content = cloudpickle.dumps(job)
+        with _script_left_alone():
+            return dict(fabric.launch(run_rank, content))
     except ProcessRaisedException as error:
         raise _translated(error) from error
+    except ProcessExitedException as error:
+        raise StageFailedError(
+            f"{job.stage.label()}: a process of the run ended ({error}); "
+            "run it again to go on from its last checkpoint."
+        ) from error
+
+
+@contextmanager
+def _script_left_alone() -> Iterator[None]:
+    """Spawned processes do not run the user's script again: what they need of it travels inside the job.
+
+    So scripts need no `if __name__ == "__main__"`, as with a `LocalRunner`.
+    """
+    main = sys.modules["__main__"]
+    # The two places where multiprocessing looks for a script (its get_preparation_data).
+    hidden = {name: main.__dict__.pop(name) for name in ("__file__", "__spec__") if name in main.__dict__}
+    main.__spec__ = None
+    try:
+        yield
+    finally:
+        main.__dict__.update(hidden)
 
 
 def _translated(error: ProcessRaisedException) -> Exception:
@@ -87,6 +112,8 @@ def _fabric(machine: Machine) -> Fabric:
             "half precision needs loss scaling, which bf16 does not."
         )
     cuda = torch.cuda.is_available() and machine.devices != 0
+    if machine.devices == 1:
+        choose_device(1)  # refuses where there is none, as evaluation would after the training
     # Without an accelerator a count above 1 is a number of processes on the processor, for trying things out.
     count = torch.cuda.device_count() if cuda and machine.devices < 0 else max(1, machine.devices)
     # Spawned, never forked: torch is loaded here.
@@ -103,6 +130,7 @@ def run_rank(fabric: Fabric, job: Job | bytes, progress: Progress | None = None)
     """One rank's part of a run; a spawned process has no progress of the caller's and prints lines."""
     from sensorium.train.loop import Loop
 
+    spawned = isinstance(job, bytes)
     if isinstance(job, bytes):
         job = cloudpickle.loads(job)
     if progress is None:
@@ -110,7 +138,11 @@ def run_rank(fabric: Fabric, job: Job | bytes, progress: Progress | None = None)
     _keep_freed_memory()
     # The caller's threads and random numbers are left as they were.
     with _threads(job.machine.threads), torch.random.fork_rng(devices=[]):
-        return Loop(fabric, job, progress).run()
+        figures = Loop(fabric, job, progress).run()
+    if spawned:
+        # Gloo's threads abort a process that ends while they still run.
+        torch.distributed.destroy_process_group()
+    return figures
 
 
 def _keep_freed_memory() -> None:

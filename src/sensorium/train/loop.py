@@ -28,7 +28,7 @@ from sensorium.train.flops import update_flops
 from sensorium.train.launch import Job
 from sensorium.train.loader import Batch, Loader, Loading
 from sensorium.train.objective import Clock, Objective
-from sensorium.train.record import Record, read
+from sensorium.train.record import METRICS, Record, read
 from sensorium.train.train import check_pool
 from sensorium.train.turns import RunningTurn
 from sensorium.train.watch import Watching
@@ -290,6 +290,11 @@ class Loop:
         checkpoints.save(self.job.out / checkpoints.FOLDER, found, self.stage.keeping.num_checkpoints)
 
     def _finish(self) -> dict[str, float]:
+        if self.state["skipped"] == self.update:
+            raise StageFailedError(
+                f"{self.stage.label()}: the loss or its gradient was not finite in any of the {self.update} "
+                f"updates, so nothing was learned (the ids of each batch: {METRICS})."
+            )
         replaced = sum(ranks.all_objects(self.state["replaced"]))
         if self.best:
             self.objective.load_state_dict(self.best, strict=True)

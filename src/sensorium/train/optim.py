@@ -47,8 +47,8 @@ class AdamW:
                 "lr and eps are above 0, weight_decay and warmup are 0 or more; "
                 f"given {self.lr}, {self.eps}, {self.weight_decay} and {self.warmup}."
             )
-        if not all(0 <= beta < 1 for beta in self.betas) or not 0 <= self.final <= 1:
-            raise SettingError(f"betas lie in [0, 1) and final in [0, 1]; given {self.betas} and {self.final}.")
+        if len(self.betas) != 2 or not all(0 <= beta < 1 for beta in self.betas) or not 0 <= self.final <= 1:
+            raise SettingError(f"the two betas lie in [0, 1) and final in [0, 1]; given {self.betas} and {self.final}.")
         if self.clip is not None and self.clip <= 0:
             raise SettingError(f"clip is above 0 or None, not {self.clip}.")
 

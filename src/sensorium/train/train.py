@@ -119,6 +119,8 @@ class Train(Stage):
                 raise SettingError(f"{name} is at least 1, not {getattr(self, name)}.")
         if self.batch % self.accumulate:
             raise SettingError(f"batch {self.batch} cannot be cut into {self.accumulate} equal pieces.")
+        if self.batch == 1 and self.objective.in_batch_negatives:
+            raise SettingError("a batch of 1 has nothing to compare its example with; batch is at least 2 here.")
         if self.accumulate > 1 and self.objective.in_batch_negatives:
             raise SettingError(
                 f"accumulate={self.accumulate} would compare each example with its own piece of the batch "
