@@ -24,7 +24,8 @@ PAGES = ("index.md", "rooms/index.md", "rooms/curate.md", "rooms/train.md", "roo
          "how-to/your-pool.md", "how-to/recipe.md", "how-to/claim.md", "../README.md")  # fmt: skip
 COLOURS = {"red": (220, 30, 30), "green": (30, 200, 40), "blue": (20, 40, 230)}
 TRAINING = {"--updates": "2", "--batch": "8", "--devices": "0"}
-NEEDS_TORCH = ("index.md", "rooms/train.md", "rooms/evaluate.md", "how-to/your-pool.md", "how-to/recipe.md", "../README.md")
+NEEDS_TORCH = ("index.md", "rooms/train.md", "rooms/evaluate.md", "how-to/your-pool.md", "how-to/recipe.md",
+               "../README.md")  # fmt: skip
 
 
 def blocks(page: str) -> list[tuple[str, str]]:
@@ -105,6 +106,7 @@ def run_command(words: list[str], capsys: pytest.CaptureFixture[str]) -> None:
     small = reduced(words)
     if words[0] == "claim":
         assert call(["claim", words[1], "--help"]) == 0
+        assert call(["run", words[1].partition(":")[0], "--help"]) == 0  # a claim takes the recipe's options too
         shown = capsys.readouterr().out
         assert all(word in shown for word in words if word.startswith("--"))
         return

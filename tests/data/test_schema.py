@@ -78,7 +78,8 @@ def test_a_missing_column_shows_how_to_map_one():
     )
     assert "image=img" in str(no_column("X", "image", ["img"]))
     assert "text=texts" in str(no_column("X", "text", ["texts", "z"]))
-    assert "it has: none" in str(no_column("X", "text", []))
+    assert "image=THEIR_NAME" in str(no_column("X", "image", ["matches"]))
+    assert str(no_column("X", "text", [])) == "pool X has no column 'text', nor any other."
 
 
 def test_types_that_names_promise():

@@ -264,3 +264,11 @@ def test_rates_choose_the_interval_that_exists():
     assert rate_interval(np.ones(100), classes) == wilson(25, 25)
     assert rate_interval(np.zeros(100), classes) == wilson(0, 25)
     assert rate_interval([]) == wilson(0, 0)
+    with pytest.raises(InputError, match="2 rows need as many clusters, not 1"):
+        rate_interval([True, False], ["a"])
+
+
+@pytest.mark.parametrize(("t", "df"), [(math.nan, 4), (0.5, 0), (0.5, math.nan)])
+def test_probabilities_that_do_not_exist_are_refused(t, df):
+    with pytest.raises(SettingError, match="needs a number and df > 0"):
+        t_cdf(t, df)

@@ -10,6 +10,7 @@ import pytest
 from PIL import Image
 
 import sensorium as sm
+from sensorium.__main__ import call
 from sensorium.core.errors import UserError
 from sensorium.core.fingerprint import Fingerprints, order
 from sensorium.core.recipe import find
@@ -28,15 +29,15 @@ def labels(last):
 
 @pytest.fixture
 def pairs(tmp_path):
-    """96 small pictures with captions in which one word rules."""
+    """320 small pictures with captions in which one word rules."""
     folder = tmp_path / "pictures"
     folder.mkdir()
     colours = {"red": (220, 30, 30), "green": (30, 200, 40), "blue": (20, 40, 230)}
     rows = []
-    for number in range(96):
+    for number in range(320):
         name = list(colours)[0 if number % 8 else number // 8 % 3]
         path = folder / f"{number}.png"
-        Image.new("RGB", (40, 32), tuple(min(255, part + number) for part in colours[name])).save(path)
+        Image.new("RGB", (40, 32), tuple(min(255, part + number % 100) for part in colours[name])).save(path)
         caption, file = f"a {name} square number {number}", f"pictures/{number}.png"
         rows.append({"id": f"p{number:03d}", "caption": caption, "image": file})
     pq.write_table(pa.Table.from_pylist(rows), tmp_path / "pool.parquet")
@@ -118,8 +119,26 @@ class TestPublished:
 
 
 class TestClaims:
-    def test_every_arm_of_every_claim_builds(self):
-        for claim in (metaclip.CLAIM,):
-            for arm in claim.arms.values():
-                assert metaclip.mini(seed=3, **arm).gives == "scores"
-        assert set(metaclip.CLAIMS) == {"figures"}
+    def test_every_arm_of_every_claim_builds(self, pairs):
+        for arm in metaclip.CLAIM.arms.values():
+            assert metaclip.mini(seed=3, **arm).gives == "scores"
+        pool, entries = Files(str(pairs / "pool.parquet")), str(pairs / "entries.txt")
+        for name in ("pairs", "labelled"):
+            for arm in metaclip.CLAIMS[name].arms.values():
+                assert metaclip.mini(pool=pool, concepts=entries, seed=3, **arm).gives == "scores"
+
+    def test_the_claim_on_your_pairs_runs_to_a_record(self, pairs, capsys):
+        options = ["--pool", str(pairs / "pool.parquet"), "--columns", "text=caption", "--t", "4", "--batch", "8"]
+        options += ["--concepts", str(pairs / "entries.txt"), "--updates", "2", "--devices", "0", "--jobs", "1"]
+        where = ["--out", str(pairs / "runs"), "--record", str(pairs / "claims"), "--seeds", "100-101"]
+        assert call(["claim", "metaclip:pairs", *options, *where]) == 0
+        record = json.loads((pairs / "claims/metaclip.pairs.tuning.json").read_text("utf-8"))
+        assert set(record["arms"]) == {"balanced", "raw", "random", "shuffled"}
+        budgets = {tuple(arm["budget"]["examples"]) for arm in record["arms"].values()}
+        assert len(budgets) == 1
+
+    def test_the_claim_about_the_world_takes_no_pool(self, pairs, capsys):
+        assert call(["claim", "metaclip", "--pool", str(pairs / "pool.parquet"), "--record", str(pairs / "c")]) == 2
+        assert "takes no --pool" in (said := capsys.readouterr().err)
+        assert "metaclip:pairs, metaclip:labelled" in said
+        assert not (pairs / "c").exists()

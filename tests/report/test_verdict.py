@@ -1,7 +1,9 @@
 from __future__ import annotations
 
+import fcntl
 import json
 import random
+import threading
 
 import pytest
 from tests.report.page_reading import check_page
@@ -45,7 +47,8 @@ class ToyTest(Stage):
 
     def run(self, here):
         chance = random.Random(f"{self.model.gain}/{self.model.seed}")
-        return {"top1": round(0.3 + self.model.gain + 0.01 * chance.random(), 4), "tail": 0.1}
+        once = {"sometimes": 0.5} if self.model.seed != 3 else {}
+        return {"top1": round(0.3 + self.model.gain + 0.01 * chance.random(), 4), "tail": 0.1, **once}
 
 
 def build(variant, **given):
@@ -169,6 +172,24 @@ def test_every_verdict_stays_in_the_log(setting):
     assert setting.log()[1]["record"] == first.record
 
 
+def test_two_runs_of_one_claim_end_one_after_the_other(setting):
+    log = setting.out / "toy.log.jsonl"
+    log.parent.mkdir()
+    with log.open("ab") as other:
+        fcntl.flock(other, fcntl.LOCK_EX)
+        run = threading.Thread(target=setting.run)
+        run.start()
+        run.join(1.0)
+        while len(RUNS) < 16:  # the pool, and three arms on five seeds
+            run.join(0.05)
+        run.join(0.3)
+        assert run.is_alive()
+        assert [line["event"] for line in setting.log()] == ["begun"]
+        assert not (setting.out / "toy.json").exists()
+    run.join()
+    assert check_claim(setting.out / "toy.json").agrees
+
+
 def test_a_record_that_no_log_knows_is_kept_before_it_is_replaced(setting):
     old = setting.run()
     (setting.out / "toy.log.jsonl").unlink()
@@ -208,6 +229,12 @@ def test_wrong_metrics_and_figures_stop_after_the_first_seed_with_the_nearest_na
     with pytest.raises(SettingError, match="did you mean 'examples'"):
         setting.run(claim(equal=("eksamples",)))
     assert len(RUNS) == 1 + 3
+
+
+def test_a_value_that_one_seed_lacks_is_refused_since_pairs_would_slip(setting):
+    with pytest.raises(SettingError, match="has no value for sometimes on seed 3"):
+        setting.run(claim(expects=(Better("new", than="old", on="sometimes", by=0),)))
+    assert not (setting.out / "toy.json").exists()
 
 
 def test_a_control_off_chance_leaves_the_claim_undecided(setting):

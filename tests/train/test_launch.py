@@ -1,8 +1,11 @@
 from __future__ import annotations
 
+import multiprocessing
 import os
+import signal
 import subprocess
 import sys
+import time
 from pathlib import Path
 
 import numpy as np
@@ -69,6 +72,20 @@ def test_a_process_that_dies_is_told_in_one_sentence(tmp_path, monkeypatch):
     with pytest.raises(StageFailedError, match=r"signal SIGKILL.*run it again to go on"):
         Finished(stage, tmp_path / "runs", Machine(devices=2))
     assert dict(vars(sys.modules["__main__"])) == before
+
+
+def test_an_interrupt_ends_the_other_processes(tmp_path, monkeypatch):
+    child = multiprocessing.get_context("spawn").Process(target=time.sleep, args=(600,))
+
+    def interrupted(*_):
+        child.start()
+        raise KeyboardInterrupt
+
+    monkeypatch.setattr(launch.Fabric, "launch", interrupted)
+    with pytest.raises(KeyboardInterrupt):
+        Finished(tiny(write_pairs(tmp_path / "pool", 24)), tmp_path / "runs", Machine(devices=2))
+    child.join(60)
+    assert child.exitcode == -signal.SIGTERM
 
 
 SCRIPT = """

@@ -18,6 +18,15 @@ def test_each_update_once_also_after_a_restart(tmp_path):
     assert [line["update"] for line in read(tmp_path)] == list(range(1, 8))
 
 
+def test_a_character_cut_in_two_by_a_kill_is_no_error(tmp_path):
+    with Record(tmp_path, 0) as record:
+        record.add({"update": 1, "ids": ["a"]})
+        record.add({"update": 2, "ids": ["图像"]})
+    path = tmp_path / METRICS
+    path.write_bytes(path.read_bytes()[:-5])
+    assert read(tmp_path) == [{"update": 1, "ids": ["a"]}]
+
+
 def test_numbers_that_json_does_not_have_are_null(tmp_path):
     with Record(tmp_path, 0) as record:
         record.add({"update": 1, "loss": float("nan"), "gradient": float("inf"), "skipped": True})

@@ -23,7 +23,7 @@ from sensorium.models.config_two_tower import ClipConfig, HubTokens, Transformer
 from sensorium.models.hub import load
 from sensorium.pretrain.config_contrast import ContrastConfig
 from sensorium.train.optim import AdamW
-from sensorium.train.train import Keeping, Train
+from sensorium.train.train import Init, Keeping, Train
 
 
 @stage
@@ -115,6 +115,13 @@ def test_a_mix_of_two_pools(pool, tmp_path):
 def test_accumulation_is_refused_for_in_batch_negatives(pool):
     with pytest.raises(SettingError, match="accumulate=2 would compare each example with its own piece"):
         tiny(pool, accumulate=2)
+
+
+def test_a_run_starts_from_a_model(pool):
+    for wrong in (pool, "mine", None):
+        with pytest.raises(SettingError, match="starts from a stage that gives a model, or from HubModel"):
+            Init(wrong)
+    assert Init(tiny(pool)).model.gives == "model"
 
 
 def test_a_batch_of_one_has_nothing_to_compare(pool):

@@ -52,6 +52,12 @@ def test_a_task_without_a_value_stops_the_run():
         watching(Score(value=None, n=0, note="no rows")).measure({}, 5)
 
 
+@pytest.mark.parametrize("value", [float("nan"), float("inf")])
+def test_a_value_that_is_not_finite_stops_the_run(value):
+    with pytest.raises(StageFailedError, match=rf"gave {value} after update 5; it must be finite"):
+        watching(value, 1.0).measure({}, 5)
+
+
 def test_bad_settings():
     for bad in ({"every": 0}, {"every": 1, "patience": 0}):
         with pytest.raises(SettingError, match="at least 1"):

@@ -9,7 +9,7 @@ import typer
 
 from sensorium.cli import options, output
 from sensorium.cli.claim import claim
-from sensorium.cli.commands import Command, RecipeCommand
+from sensorium.cli.commands import ClaimCommand, Command, RecipeCommand
 from sensorium.cli.curate import curate
 from sensorium.cli.data import data
 from sensorium.cli.models import apply, models
@@ -30,7 +30,7 @@ _FREE = {"allow_extra_args": True, "ignore_unknown_options": True}
 
 app.command(cls=RecipeCommand, context_settings=_FREE, short_help="Run a recipe.")(run)
 app.command(cls=RecipeCommand, context_settings=_FREE, short_help="Print a recipe's card, options and stages.")(show)
-app.command(cls=RecipeCommand, context_settings=_FREE, short_help="Run a recipe's claim, or replay its verdict.")(claim)
+app.command(cls=ClaimCommand, context_settings=_FREE, short_help="Run a recipe's claim, or replay its verdict.")(claim)
 app.command(cls=Command, short_help="Match a pool's texts against entries and balance.")(curate)
 app.command(cls=Command, short_help="Use a model on your own files.")(apply)
 app.command(cls=Command, name="new", short_help="Write a recipe file that runs.")(new)

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import shlex
 import sys
+from collections.abc import Mapping
 from pathlib import Path
 from typing import TYPE_CHECKING, Annotated, Any
 
@@ -97,10 +98,12 @@ def _run(name: str, context: typer.Context, record: Path, seeds: str, execution:
     from sensorium.cli.parameters import read_options
     from sensorium.report.verdict import ClaimOptions, run_claim
 
-    recipe, wanted, label = _find(name)
+    recipe, wanted, label = find_claim(name)
     variant = recipe.variant(wanted.variant)
+    given = options.pairs(context.args)
+    _refuse_fixed(recipe, wanted, given)
     settings = ClaimOptions(
-        params=read_options(variant, options.pairs(context.args), options.own(context)),
+        params=read_options(variant, given, options.own(context)),
         seeds=_read_seeds(seeds),
         command=shlex.join(["sensorium", *sys.argv[1:]]),
         paper=recipe.paper(),
@@ -113,7 +116,7 @@ def _run(name: str, context: typer.Context, record: Path, seeds: str, execution:
     return run_claim(label, wanted, build, execution, record, settings)
 
 
-def _find(name: str) -> tuple[Recipe, Claim, str]:
+def find_claim(name: str) -> tuple[Recipe, Claim, str]:
     """The recipe, its claim (CLAIM, or CLAIMS[second part]) and the name of its files."""
     from sensorium.core.claim import Claim
     from sensorium.core.recipe import find
@@ -135,6 +138,19 @@ def _find(name: str) -> tuple[Recipe, Claim, str]:
     return recipe, found, recipe.name
 
 
+def _refuse_fixed(recipe: Recipe, wanted: Claim, given: Mapping[str, str]) -> None:
+    """Refuse an option the expectations rest on, before anything runs, and name the claims that take it."""
+    fixed = [option for option in given if option.replace("-", "_") in wanted.rests_on]
+    if fixed:
+        others = [
+            f"{recipe.name}:{name}"
+            for name, other in getattr(recipe.module(), "CLAIMS", {}).items()
+            if fixed[0].replace("-", "_") not in other.rests_on
+        ]
+        hint = f"; with --{fixed[0]} run one of: {', '.join(others)}" if others else ""
+        raise SettingError(f"this claim is about its own data and takes no --{fixed[0]}{hint}.")
+
+
 def _read_seeds(text: str) -> list[int] | None:
     if not text:
         return None
@@ -150,7 +166,7 @@ def _check(folder: Path, name: str, json: bool) -> None:
 
     from sensorium.report.judge import check_claim
 
-    _, wanted, label = _find(name)
+    _, wanted, label = find_claim(name)
     path = folder / f"{label}.json"
     if not path.is_file():
         raise InputError(f"no record {path}; run 'sensorium claim {name}' first, or say where it lies with --record.")
@@ -158,7 +174,7 @@ def _check(folder: Path, name: str, json: bool) -> None:
     if json:
         output.emit_json({**asdict(replay), "agrees": replay.agrees})
     else:
-        output.say(f"{replay.verdict}: {replay.words}")
+        output.say(f"{replay.verdict}: {replay.words}" if replay.agrees else f"{label}: the record does not stand.")
         for problem in replay.problems:
             output.say(f"problem: {problem}")
     if not replay.agrees:

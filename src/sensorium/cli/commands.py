@@ -2,11 +2,14 @@
 
 from __future__ import annotations
 
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
 from typer.core import TyperCommand
 
 from sensorium.core.errors import SettingError
+
+if TYPE_CHECKING:
+    from sensorium.core.recipe import Variant
 
 
 class Command(TyperCommand):
@@ -30,6 +33,12 @@ class Command(TyperCommand):
 class RecipeCommand(Command):
     """A command that takes the options of the recipe it is given, and shows them behind its own."""
 
+    def variant(self, name: str) -> Variant:
+        """The variant whose options the command takes."""
+        from sensorium.cli.parameters import find_variant
+
+        return find_variant(name)
+
     def format_epilog(self, ctx: Any, formatter: Any) -> None:
         """The options of the recipe, or where to find them."""
         name = str(self.words.get("name") or "")
@@ -38,10 +47,21 @@ class RecipeCommand(Command):
                 formatter.write_paragraph()
                 formatter.write_text(f"A recipe's own options: sensorium {self.name} NAME --help.")
             return
-        from sensorium.cli.parameters import find_variant, parameters
+        from sensorium.cli.parameters import parameters
 
-        variant = find_variant(name)
+        variant = self.variant(name)
         rows = [(row.term(), row.text()) for row in parameters(variant)]
         if rows:
             with formatter.section(f"Options of {variant.recipe.name}:{variant.name}"):
                 formatter.write_dl(rows)
+
+
+class ClaimCommand(RecipeCommand):
+    """The same for a claim, whose name may end in the name of a second claim."""
+
+    def variant(self, name: str) -> Variant:
+        """The variant that builds the claim's arms."""
+        from sensorium.cli.claim import find_claim
+
+        recipe, wanted, _ = find_claim(name)
+        return recipe.variant(wanted.variant)

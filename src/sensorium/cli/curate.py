@@ -3,6 +3,9 @@
 from __future__ import annotations
 
 import contextlib
+import os
+import re
+import time
 from collections.abc import Iterator
 from pathlib import Path
 from typing import TYPE_CHECKING, Annotated, Any
@@ -10,11 +13,13 @@ from typing import TYPE_CHECKING, Annotated, Any
 import typer
 
 from sensorium.cli import options, output
-from sensorium.core.errors import InputError, MissingExtraError, SettingError
+from sensorium.core.errors import BusyError, InputError, MissingExtraError, SettingError
 
 if TYPE_CHECKING:
     from sensorium.core.stage import Stage
     from sensorium.data.sources import Files
+
+SOON_SECONDS = 60.0
 
 
 def curate(
@@ -69,7 +74,12 @@ def _pool(text: str, out: Path, columns: str, ids: str) -> Files:
     from sensorium.data.shards import Ids
     from sensorium.data.sources import parse_pool
 
-    if Path(text).is_dir() and out.resolve().is_relative_to(Path(text).resolve()):
+    if re.match(r"[A-Za-z][A-Za-z0-9+.-]+:/", str(out)) and not out.exists():
+        raise SettingError(f"--out {out} looks like a URI; results are written into a folder of this machine.")
+    # A pattern with `**` finds what is written anywhere below its beginning.
+    whole, deep, _ = text.partition("**")
+    root = Path(os.path.dirname(whole)) if deep else Path(text)
+    if (deep or root.is_dir()) and out.resolve().is_relative_to(root.resolve()):
         raise SettingError(f"--out {out} lies inside the pool {text}, which would grow by it; choose another.")
     renamed = read_value(dict[str, str], columns, "--columns")
     return parse_pool(text, columns=renamed, ids=read_value(Ids, ids, "--ids"))
@@ -113,18 +123,21 @@ def _balance(t: str, size: str, tail_share: str, match_only: bool, seed: int) ->
 
 @contextlib.contextmanager
 def _tidied(out: Path) -> Iterator[None]:
-    """Leave nothing behind where a wrong setting or input ended a run that began in an empty place.
+    """Leave nothing behind where a wrong setting or input soon ended a run that began in an empty place.
 
-    What lay there would be another run's to the corrected command, which would refuse the folder.
+    What lay there would be another run's to the corrected command, which would refuse the folder. What took
+    longer is kept: a disk or a network that failed for a moment looks like a broken input, too.
     """
     from sensorium.core import files
+    from sensorium.core.store import locked
 
-    existed = out.exists()
+    existed, began = out.exists(), time.monotonic()
     empty = not existed or (out.is_dir() and not any(out.iterdir()))
     try:
         yield
     except (SettingError, InputError, MissingExtraError):
-        if empty and out.is_dir():
-            for path in [*out.iterdir()] if existed else [out]:
-                files.remove(path)
+        if empty and out.is_dir() and time.monotonic() - began < SOON_SECONDS:
+            with contextlib.suppress(BusyError), locked(out):  # or another run began there meanwhile
+                for path in [*out.iterdir()] if existed else [out]:
+                    files.remove(path)
         raise

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import math
 from collections.abc import Mapping, Sequence
 from pathlib import Path
 from typing import TYPE_CHECKING, Annotated, Any
@@ -12,7 +13,11 @@ from sensorium.cli import options, output
 from sensorium.cli.commands import Command
 
 if TYPE_CHECKING:
+    import pyarrow as pa
+
     from sensorium.data.shards import Shard
+
+MANY_REJECTED = 100  # so many are enough to see what is wrong with a pool
 
 data = typer.Typer(help="Real public data sets.", no_args_is_help=True, rich_markup_mode=None)
 
@@ -73,33 +78,56 @@ def peek(
     columns: Annotated[str, typer.Option(metavar="OURS=YOURS", help="Names in your files, as in text=caption.")] = "",
     json: options.AsJson = False,
 ) -> None:
-    """Print a pool's columns, what was left out, and its first rows."""
+    """Print a pool's columns, what was left out, its first rows, and those among them that cannot be used."""
     from sensorium.core.recipe import read_value
     from sensorium.data.sources import parse_pool
 
     files = parse_pool(pool, columns=read_value(dict[str, str], columns, "--columns"))
     shards = files.shards()
     kinds = {field.name: str(field.type) for field in shards[0].schema()} if shards else {}
-    shown = [_readable(row) for row in _first_rows(shards, rows)]
+    notes = shards[0].layout.notes if shards else ()
+    counts = [shard.num_rows for shard in shards]
+    total = None if None in counts else sum(count or 0 for count in counts)
+    found, rejected = _first_rows(shards, rows)
+    shown = [_readable(row) for row in found]
     if json:
-        output.emit_json({"columns": kinds, "shards": len(shards), "notes": files.notes(), "rows": shown})
+        about = {"columns": kinds, "shards": len(shards), "num_rows": total, "notes": notes}
+        output.emit_json({**about, "rows": shown, "rejected": rejected})
         return
     output.definitions(kinds.items())
-    for note in files.notes():
+    output.say(f"rows: {'not known' if total is None else f'{total:,}'}, shards: {len(shards):,}")
+    for note in notes:
         output.say(f"note: {note}")
     for row in shown:
         output.say("; ".join(f"{key}={_text(value)}" for key, value in row.items()))
+    for row in rejected[:rows]:
+        output.say(f"rejected: {_text(row['id'])}: {_text(row['reason'])}")
+    if len(rejected) > rows:
+        output.say(f"rejected: {len(rejected) - rows} more of the rows looked at")
 
 
-def _first_rows(shards: Sequence[Shard], count: int) -> list[dict[str, Any]]:
-    """The first rows over the shards; no more is read than they need."""
+def _first_rows(shards: Sequence[Shard], count: int) -> tuple[list[dict[str, Any]], list[dict[str, Any]]]:
+    """The first rows over the shards, and what was rejected on the way; no more is read than they need."""
     found: list[dict[str, Any]] = []
+    rejected: list[dict[str, Any]] = []
     for shard in shards:
         for piece in shard.pieces(rows=count):
-            found += piece.table.slice(0, count - len(found)).to_pylist()
-            if len(found) == count:
-                return found
-    return found
+            table = piece.table.slice(0, count - len(found))
+            columns = [_values(column) for column in table.columns]
+            found += [dict(zip(table.column_names, row, strict=True)) for row in zip(*columns, strict=True)]
+            rejected += [{"id": _short(row["id"]), "reason": row["reason"]} for row in piece.rejected.to_pylist()]
+            if len(found) == count or len(rejected) >= MANY_REJECTED:
+                return found, rejected
+    return found, rejected
+
+
+def _values(column: pa.ChunkedArray) -> list[Any]:
+    """Python's values; as text where Python has no word for one, such as a date in the year 50,000."""
+    try:
+        return list(column.to_pylist())
+    except (ValueError, OverflowError):
+        width = {32: "int32", 64: "int64"}.get(getattr(column.type, "bit_width", 0))
+        return [f"<{column.type}>"] * len(column) if width is None else column.cast(width).to_pylist()
 
 
 def _readable(row: Mapping[str, Any]) -> dict[str, Any]:
@@ -117,6 +145,8 @@ def _short(value: Any) -> Any:
         return [*map(_short, value[:8]), *more]
     if isinstance(value, str) and len(value) > 200:
         return value[:200] + "..."
+    if isinstance(value, float) and not math.isfinite(value):
+        return str(value)  # JSON has no word for it
     return value
 
 

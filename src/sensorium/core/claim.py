@@ -227,6 +227,8 @@ class Claim:
         kind: "seeds" judges intervals over seeds; "exact" judges each value (byte identity, virtual time).
         basis: what the numbers stand on; a claim that only a world can carry says so.
         metrics: the keys that the last stage gives; a misspelt one is then refused before anything runs.
+        rests_on: parameters of the variant that nobody may set, since the expectations speak of what they choose
+            (a world, its labels).
     """
 
     says: str
@@ -239,6 +241,7 @@ class Claim:
     kind: Literal["seeds", "exact"] = "seeds"
     basis: Basis = "world"
     metrics: tuple[str, ...] = ()
+    rests_on: tuple[str, ...] = ()
 
     def __post_init__(self) -> None:
         if not self.says.strip() or not self.arms or not self.expects:
@@ -292,6 +295,7 @@ class Claim:
             "kind": self.kind,
             "basis": self.basis,
             "metrics": list(self.metrics),
+            "rests_on": list(self.rests_on),
         }
 
     @classmethod
@@ -300,7 +304,7 @@ class Claim:
         given = dict(content)
         for key in ("expects", "controls"):
             given[key] = tuple(_expect_from(item) for item in given.get(key, ()))
-        for key in ("equal", "metrics"):
+        for key in ("equal", "metrics", "rests_on"):
             given[key] = tuple(given.get(key, ()))
         return cls(**given)
 

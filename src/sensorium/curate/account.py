@@ -32,6 +32,7 @@ class Account:
         results: what the last pass said of each shard.
         states: finished states of folds, by number of the step.
         tallies: sums over all rows, by number of the step.
+        notes: what the pool left out, in sentences.
     """
 
     stage: Any
@@ -39,6 +40,7 @@ class Account:
     results: Sequence[Mapping[str, Any]]
     states: Mapping[int, State]
     tallies: Mapping[int, State]
+    notes: Sequence[str] = ()
 
     def rows(self) -> dict[str, int]:
         """Rows in = rows out + dropped + rejected; rows, not matches."""
@@ -74,6 +76,7 @@ class Account:
             "dropped_by_reason": reasons,
             "rejected_by_reason": _added_up(result["rejected"] for result in self.results),
             "steps": steps,
+            "notes": list(self.notes),
         }
         attribution = _attribution(self.stage.pool, here)
         return content if attribution is None else {**content, "attribution": attribution}

@@ -20,15 +20,14 @@ from typing import Any, ClassVar
 import numpy as np
 import pyarrow as pa
 import pyarrow.compute as pc
-import pyarrow.parquet as pq
 
-from sensorium.core import files
 from sensorium.core.errors import InputError, SettingError
 from sensorium.curate.match import NO_MATCH, count_entries, num_matches
 from sensorium.curate.states import State, add_up
 from sensorium.curate.steps import DROPPED, Fold, reason_where, with_columns
 from sensorium.curate.vocabulary import one_array
 from sensorium.data.chance import hash_ids, keyed, uniform
+from sensorium.data.table_file import write_table
 
 COUNTS = "balance_counts.parquet"
 BALANCED_AWAY, OTHER_TEXT = "balanced away", "another text of its image was drawn"
@@ -135,6 +134,11 @@ class Balance:
         """Rows that have a coin."""
         return num_matches(matches) > 0
 
+    def nothing_left(self, first: Mapping[str, Any]) -> str:
+        """The sentence for a pool of which no row won its coin."""
+        setting = next(f"{name} = {getattr(self, name)}" for name in ("t", "size", "tail") if getattr(self, name))
+        return f"with {setting} balancing kept none of the rows that match, since each had a small chance; give more"
+
     def tally(self, table: pa.Table) -> State:
         """The expected size and its variance in 2^-30, and the real size."""
         table = table.filter(table["keep_probability"].is_valid())
@@ -151,8 +155,7 @@ class Balance:
         assert state is not None, "balancing has measured"
         counts, t = state["counts"], state["t"]
         table = pa.table({"texts": counts, "p": entry_probability(counts, t)})
-        with files.atomic(out / COUNTS) as temporary:
-            pq.write_table(table, temporary, compression="zstd")
+        write_table(out / COUNTS, table)
         return {
             "t": t,
             "tail_share": tail_share(counts, t),

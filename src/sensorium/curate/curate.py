@@ -10,7 +10,7 @@ from typing import Any, ClassVar
 import pyarrow as pa
 
 from sensorium.core import files
-from sensorium.core.errors import InputError, SettingError
+from sensorium.core.errors import InputError, SettingError, listing
 from sensorium.core.stage import Here, Stage, stage, takes
 from sensorium.curate.account import Account, called
 from sensorium.curate.passes import (
@@ -27,6 +27,7 @@ from sensorium.curate.passes import (
 )
 from sensorium.curate.states import State, add_up, read_state, write_state
 from sensorium.curate.steps import bind, describe, expand, kind_of
+from sensorium.data.locations import Location
 from sensorium.data.shards import Shard, need_columns
 from sensorium.data.sources import Pool, open_pool
 
@@ -85,11 +86,17 @@ class _Work:
     alive: int | None = field(default=None, init=False)
     timings: list[dict[str, Any]] = field(default_factory=list, init=False)
     beside: set[str] = field(default_factory=set, init=False)
+    stamps: dict[Location, Any] = field(init=False)
+    notes: tuple[str, ...] = field(init=False)
 
     def __post_init__(self) -> None:
+        self.stamps = _stamps(self.stage.pool)
         shards = open_pool(self.stage.pool, self.here)
         if not shards:
             raise InputError(f"{called(self.stage.pool)} has no shard.")
+        self.notes = shards[0].layout.notes
+        for note in self.notes:
+            self.here.progress.say(f"{self.stage.label()}: {note}")
         self.items = {shard.name: Item(number, shard) for number, shard in enumerate(shards)}
         self.steps = [bind(step, self.here) for step in expand(self.stage.steps)]
         self.schema: pa.Schema = shards[0].schema()
@@ -206,17 +213,27 @@ class _Work:
         results = self._pass(worker, "write")
         try:
             self._left(results)
+            self._refuse_changed()
         except InputError:
             for name in ("rows", "dropped", "rejected"):
                 files.remove(out / name)
             raise
         self._remove_empty(results)
         sums = {number: add_up([read_state(path) for path in self._tally_files(number)]) for number, _ in tallies}
-        account = Account(self.stage, self.steps, list(results.values()), self.states, sums)
+        account = Account(self.stage, self.steps, list(results.values()), self.states, sums, self.notes)
         files.write_json(out / "statistics.json", account.statistics(out))
         files.write_json(out / "card.json", account.card(self.here))
         files.write_json(out / "timings.json", account.timings(self.timings))
         files.write_json(out / POOL, account.pool(self.here))
+
+    def _refuse_changed(self) -> None:
+        """Stop where files changed while they were read: their rows would stand under the old fingerprint."""
+        changed = [file.name for file, stamp in self.stamps.items() if file.stamp() != stamp]
+        if changed:
+            raise InputError(
+                f"{self.stage.label()}: {listing(changed, 3)} of {called(self.stage.pool)} changed while being read; "
+                "run again when no one writes there."
+            )
 
     def _tally_files(self, number: int) -> list[Path]:
         return [self._folder("tallies") / f"tally-{number}" / f"{item.file}.npz" for item in self.items.values()]
@@ -237,12 +254,14 @@ class _Work:
         found = list(results.values())
         rows, alive, refused = (sum(result[name] for result in found) for name in ("rows", "alive", "refused"))
         pool = called(self.stage.pool)
+        why = next((result["why"] for result in found if result["why"]), "")
         if rows == 0 and refused:
-            raise InputError(f"{self.stage.label()}: all {refused} rows of {pool} were rejected as unreadable.")
+            raise InputError(f"{self.stage.label()}: all {refused} rows of {pool} were rejected, the first {why}.")
         if rows == 0 and any(getattr(step, "needs_rows", False) for step in self.steps):
             raise InputError(f"{self.stage.label()}: {pool} has no rows.")
         if rows and not alive:
-            raise InputError(f"{self.stage.label()}: {self._who_took_the_last(found)}.")
+            others = f", and {refused} rows were rejected, the first {why}" if refused else ""
+            raise InputError(f"{self.stage.label()}: {self._who_took_the_last(found)}{others}.")
         return int(alive)
 
     def _who_took_the_last(self, found: Sequence[Mapping[str, Any]]) -> str:
@@ -256,6 +275,11 @@ class _Work:
                     return str(step.nothing_left(first))
                 return f"the step {describe(step)} dropped every row it was given; the first was {dict(first)}"
         return "no row is left"
+
+
+def _stamps(pool: Pool) -> dict[Location, Any]:
+    """The files of a pool with what shows a change; a finished stage does not change."""
+    return {} if isinstance(pool, Stage) else {file: file.stamp() for file in pool.locations()}
 
 
 def _light(kind: pa.DataType) -> bool:

@@ -8,7 +8,6 @@ from pathlib import Path
 
 import numpy as np
 import pyarrow as pa
-import pyarrow.parquet as pq
 
 from sensorium.core import files
 from sensorium.core.errors import InputError
@@ -18,6 +17,7 @@ from sensorium.curate.balance import check_whole, entry_probability, keep_probab
 from sensorium.curate.match import COUNTS as ENTRIES
 from sensorium.curate.matcher import Matcher, Span
 from sensorium.curate.vocabulary import Vocabulary, one_array
+from sensorium.data.table_file import read_table
 
 
 @dataclass(frozen=True)
@@ -97,9 +97,9 @@ def explain_in(text: str, pool: Path) -> Explanation:
     if not (pool / BALANCED).exists() or not (pool / ENTRIES).exists():
         raise InputError(f"{pool} was not matched and balanced; explain takes the folder of such a curation.")
     steps = {step["step"]: step for step in files.read_json(pool / "card.json")["steps"]}
-    vocabulary = Vocabulary.build([("counts", one_array(pq.read_table(pool / ENTRIES)["entry"]))])
+    vocabulary = Vocabulary.build([("counts", one_array(read_table(pool / ENTRIES)["entry"]))])
     counts = np.zeros(len(vocabulary), np.int64)
-    known = pq.read_table(pool / BALANCED)["texts"].to_numpy()
+    known = read_table(pool / BALANCED)["texts"].to_numpy()
     counts[: len(known)] = known
     semantics: Semantics = steps["Match"]["semantics"]
     return explain(text, vocabulary, counts, steps["Balance"]["t"], semantics)

@@ -11,9 +11,7 @@ from typing import Any, ClassVar
 import numpy as np
 import pyarrow as pa
 import pyarrow.compute as pc
-import pyarrow.parquet as pq
 
-from sensorium.core import files
 from sensorium.core.errors import SettingError
 from sensorium.core.stage import Here, Stage
 from sensorium.curate.atoms import Rules, Semantics
@@ -21,6 +19,7 @@ from sensorium.curate.matcher import Matcher
 from sensorium.curate.states import State
 from sensorium.curate.steps import DROPPED, with_columns
 from sensorium.curate.vocabulary import Vocabulary, one_array
+from sensorium.data.table_file import write_table
 
 NO_MATCH = "no match"
 COUNTS = "counts.parquet"
@@ -103,10 +102,10 @@ class BoundMatch:
 
     def nothing_left(self, first: Mapping[str, Any]) -> str:
         """The sentence for a pool in which no text matches."""
-        text = str(first.get(self.column))
+        text = first.get(self.column)
         return (
             f"no text of the pool matches any of the {len(self.vocabulary):,} entries ({self.semantics}); "
-            f"first text {text[:80]!r}, first entry {self.vocabulary[0]!r}"
+            f"first text {'null' if text is None else repr(text[:80])}, first entry {self.vocabulary[0][:80]!r}"
         )
 
     def tally(self, table: pa.Table) -> State:
@@ -124,8 +123,7 @@ class BoundMatch:
         """Write `counts.parquet` (entry, texts, kept) and return curves, heads and dead entries."""
         before, after = tally["before"], tally["after"]
         columns = {"entry": self.vocabulary.entries, "texts": pa.array(before), "kept": pa.array(after)}
-        with files.atomic(out / COUNTS) as temporary:
-            pq.write_table(pa.table(columns), temporary, compression="zstd")
+        write_table(out / COUNTS, pa.table(columns))
         dead = np.flatnonzero(before == 0)
         rows, matched, kept = (int(number) for number in tally["rows"])
         return {

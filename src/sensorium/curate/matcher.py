@@ -190,7 +190,7 @@ class Matcher:
         beyond = atoms.first[1:]
         for depth in range(len(self._levels) + 1):
             yield self._ended(atoms, node, start, place)
-            if depth == len(self._levels):
+            if depth == len(self._levels) or not len(start):
                 return
             go = self._goes_on[node]
             start, node, place = start[go], node[go], place[go] + 1

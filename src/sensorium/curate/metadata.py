@@ -13,13 +13,13 @@ from typing import Any, ClassVar
 
 import pyarrow as pa
 import pyarrow.compute as pc
-import pyarrow.parquet as pq
 
 from sensorium.core import files
 from sensorium.core.errors import InputError, SettingError, listing
 from sensorium.core.stage import Here, Stage, stage, takes
 from sensorium.curate.balance import check_whole
 from sensorium.curate.vocabulary import Vocabulary, one_array
+from sensorium.data.table_file import open_table
 
 DIGITS = tuple(str(number) for number in range(100))
 _DEBIAN = Path("/usr/share/wordnet")
@@ -122,13 +122,14 @@ class EntriesFile(Stage):
 
     def run(self, here: Here) -> Mapping[str, float]:
         """Read the lines and write the vocabulary."""
-        parts = [(path.name, _lines(path)) for path in self.path.existing()]
+        parts = [(os.fsencode(path.name).decode("utf-8", "replace"), _lines(path)) for path in self.path.existing()]
         return _finish(Vocabulary.build(parts, str(self.path.paths[0])), here)
 
 
 def _lines(path: Path) -> list[str]:
     found = []
-    for number, line in enumerate(path.read_bytes().removeprefix(b"\xef\xbb\xbf").split(b"\n"), start=1):
+    content = path.read_bytes().removeprefix(b"\xef\xbb\xbf").removesuffix(b"\n")
+    for number, line in enumerate(content.split(b"\n"), start=1):
         try:
             found.append(line.removesuffix(b"\r").decode("utf-8"))
         except UnicodeDecodeError as error:
@@ -176,7 +177,8 @@ class WordNetFiles(TextFiles):
         if not self.paths:
             raise InputError(
                 "WordNet was not found; install it (Debian: apt install wordnet-base), put "
-                "wordnet/synsets.parquet into a folder of SENSORIUM_DATA, or give WordNetEntries(path=...)."
+                "wordnet/synsets.parquet into a folder of SENSORIUM_DATA, or give a list of your own "
+                "(WordNetEntries(path=...), EntriesFile(path=...), on the command line --concepts FILE)."
             )
         for path in self.existing():
             if path.suffix == ".parquet":
@@ -202,10 +204,11 @@ def _find_wordnet(given: Path | None) -> tuple[Path, ...]:
 
 
 def _parquet_lemmas(path: Path) -> Iterator[str]:
-    schema = pq.read_schema(path)
-    if "lemmas" not in schema.names:
-        raise InputError(f"{path} has no column 'lemmas'; it has {', '.join(schema.names)}.")
-    lemmas = one_array(pq.read_table(path, columns=["lemmas"])["lemmas"])
+    with open_table(path) as file:
+        names = file.schema_arrow.names
+        if "lemmas" not in names:
+            raise InputError(f"{path} has no column 'lemmas'; it has {', '.join(names)}.")
+        lemmas = one_array(file.read(["lemmas"])["lemmas"])
     filled = lemmas.filter(pc.greater(pc.list_value_length(lemmas), 0))
     yield from (lemma.replace("_", " ") for lemma in pc.list_element(filled, 0).to_pylist())
 

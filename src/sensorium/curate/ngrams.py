@@ -11,7 +11,6 @@ from typing import Any, ClassVar
 import numpy as np
 import pyarrow as pa
 import pyarrow.compute as pc
-import pyarrow.parquet as pq
 
 from sensorium.core import files
 from sensorium.core.errors import InputError, SettingError
@@ -21,6 +20,7 @@ from sensorium.curate.balance import check_whole
 from sensorium.curate.vocabulary import Vocabulary, one_array
 from sensorium.data.shards import Shard, need_columns
 from sensorium.data.sources import Pool, open_pool
+from sensorium.data.table_file import read_table, write_table
 
 _RULES = Rules.of("published-v2")
 
@@ -134,8 +134,8 @@ class _Count:
             if len(words) >= 16:
                 words, pairs = [_grouped(words, ["word"])], [_grouped(pairs, ["first", "second", "apart"])]
         name = files.safe_name(shard.name)
-        _write(self.out / f"{name}.words.parquet", _grouped(words, ["word"]))
-        _write(self.out / f"{name}.pairs.parquet", _grouped(pairs, ["first", "second", "apart"]))
+        write_table(self.out / f"{name}.words.parquet", _grouped(words, ["word"]))
+        write_table(self.out / f"{name}.pairs.parquet", _grouped(pairs, ["first", "second", "apart"]))
         return rows
 
 
@@ -168,15 +168,10 @@ def _grouped(tables: Sequence[pa.Table], keys: list[str]) -> pa.Table:
     )
 
 
-def _write(path: Path, table: pa.Table) -> None:
-    with files.atomic(path) as temporary:
-        pq.write_table(table, temporary, compression="zstd")
-
-
 def _total(paths: Sequence[Path], keys: list[str]) -> pa.Table:
     total: pa.Table | None = None
     for path in paths:
-        table = pq.read_table(path)
+        table = read_table(path)
         total = _grouped([table] if total is None else [total, table], keys)
     assert total is not None, "a pool has a shard"
     return total

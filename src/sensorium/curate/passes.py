@@ -16,7 +16,6 @@ from typing import Any
 import numpy as np
 import pyarrow as pa
 import pyarrow.compute as pc
-import pyarrow.parquet as pq
 
 from sensorium.core import files
 from sensorium.curate.side import Rows, Stream, first_rows, later_rows
@@ -26,6 +25,7 @@ from sensorium.curate.vocabulary import one_array
 from sensorium.curate.whole import whole
 from sensorium.data.chance import hash_ids
 from sensorium.data.shards import Shard
+from sensorium.data.table_file import open_table
 
 GATHER_ROWS = 1 << 18
 """Rows in one table of a Gather, on average. The number of tables follows from the number of rows alone."""
@@ -96,7 +96,7 @@ Op = Apply | Join
 
 def read_group(path: Path, group: int) -> pa.Table:
     """One row group of a Parquet file."""
-    with pq.ParquetFile(path) as file:
+    with open_table(path) as file:
         return file.read_row_group(group, use_threads=False)
 
 
@@ -106,6 +106,7 @@ class Seen:
 
     Args:
         rows, alive, refused: rows read, those kept so far, and those that the pool rejected.
+        why: of the first row that was rejected, its id and the reason.
         seconds: per number of a step.
         left: per number of a step, the rows kept behind it.
         first: per number of a step, the first row it was given, cut for a sentence.
@@ -114,9 +115,16 @@ class Seen:
     rows: int = 0
     alive: int = 0
     refused: int = 0
+    why: str = ""
     seconds: dict[str, float] = field(default_factory=dict)
     left: dict[str, int] = field(default_factory=dict)
     first: dict[str, dict[str, str | None]] = field(default_factory=dict)
+
+    def refuse(self, rejected: pa.Table | None) -> None:
+        """Count what was rejected."""
+        if rejected is not None and rejected.num_rows:
+            self.refused += rejected.num_rows
+            self.why = self.why or f"'{rejected['id'][0].as_py()[:80]}': {rejected['reason'][0].as_py()[:200]}"
 
     def took(self, number: int, started: float) -> None:
         """Add up a step's time since `started`."""
@@ -169,7 +177,7 @@ class Pass:
                 seen.left[str(op.number)] = seen.left.get(str(op.number), 0) + int(rows.alive.sum())
             seen.rows += rows.table.num_rows
             seen.alive += int(rows.alive.sum())
-            seen.refused += rejected.num_rows if rejected is not None else 0
+            seen.refuse(rejected)
             yield rows, rejected
 
     def build(self) -> Callable[[Item], dict[str, Any]]:
@@ -308,7 +316,7 @@ class Write(Pass):
             for part, unreadable in whole(rows, item.shard):
                 seen.rows -= unreadable.num_rows
                 seen.alive -= unreadable.num_rows
-                seen.refused += unreadable.num_rows
+                seen.refuse(unreadable)
                 yield part, rejected if unreadable.num_rows == 0 else _together(rejected, unreadable)
                 rejected = None  # once, not with every part
 

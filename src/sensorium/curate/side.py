@@ -22,6 +22,7 @@ from sensorium.core.errors import StageFailedError
 from sensorium.curate.steps import DROPPED, with_columns
 from sensorium.curate.vocabulary import one_array
 from sensorium.data.shards import Shard
+from sensorium.data.table_file import local_file, open_table
 from sensorium.data.tables import PoolWriter
 
 REASON, BY = "__reason__", "__by__"
@@ -117,7 +118,7 @@ def later_rows(shard: Shard, path: Path, columns: Sequence[str] | None) -> Itera
         path: the shard's side file.
         columns: columns of the pool to read; an empty tuple leaves the pool alone, None reads everything.
     """
-    with pq.ParquetFile(path) as file:
+    with open_table(path) as file:
         side = _Side(file)
         if columns is not None and not columns:
             yield from ((rows, None) for rows in side.all())
@@ -197,7 +198,8 @@ class Stream:
         """Add the table as a row group of its own, empty or not; for files that are read group by group."""
         if path not in self._writers:
             temporary = self._stack.enter_context(files.atomic(path))
-            writer = self._stack.enter_context(pq.ParquetWriter(temporary, table.schema, compression="zstd"))
+            sink = self._stack.enter_context(local_file(temporary, "wb"))
+            writer = self._stack.enter_context(pq.ParquetWriter(sink, table.schema, compression="zstd"))
             self._writers[path] = (table.schema, writer)
         self._writer(path, table.schema).write_table(table, row_group_size=max(1, table.num_rows))
 

@@ -12,12 +12,14 @@ from typing import Any
 import numpy as np
 import pyarrow as pa
 import pyarrow.compute as pc
-import pyarrow.parquet as pq
 
 from sensorium.core import files
 from sensorium.core.errors import InputError, SettingError
+from sensorium.data.table_file import read_table, write_table
 
 ENTRIES, ABOUT = "entries.parquet", "vocabulary.json"
+MAX_BYTES = 10_000
+"""Of an entry. A longer one is a file that holds no list: a document, or JSON in one line."""
 
 
 @dataclass(frozen=True, eq=False)
@@ -74,7 +76,7 @@ class Vocabulary:
             what: how to call this list in the sentence when nothing is left.
 
         Raises:
-            InputError: no entry is left.
+            InputError: no entry is left, or one has more than MAX_BYTES.
         """
         arrays, origins = [], []
         for name, part in parts:
@@ -82,6 +84,7 @@ class Vocabulary:
             arrays.append(pc.ascii_trim_whitespace(pc.fill_null(array.cast(pa.large_string()), "")))
             origins.append(name)
         everything = pa.concat_arrays(arrays) if arrays else pa.array([], pa.large_string())
+        _refuse_long(everything, what)
         origin = np.repeat(np.arange(len(arrays), dtype=np.int16), [len(array) for array in arrays])
         filled = pc.not_equal(everything, "").to_numpy(zero_copy_only=False)
         kept = everything.filter(pa.array(filled))
@@ -118,14 +121,13 @@ class Vocabulary:
             pa.array(self.origin.astype(np.int32)), pa.array(self.origins, pa.string())
         )
         columns = {"entry": self.entries, "rank": pa.array(self.rank, pa.int32()), "part": part}
-        with files.atomic(folder / ENTRIES) as temporary:
-            pq.write_table(pa.table(columns), temporary, compression="zstd")
+        write_table(folder / ENTRIES, pa.table(columns))
         files.write_json(folder / ABOUT, self.about())
 
     @classmethod
     def open(cls, folder: Path) -> Vocabulary:
         """Read what `save` wrote."""
-        table = pq.read_table(folder / ENTRIES).combine_chunks()
+        table = read_table(folder / ENTRIES).combine_chunks()
         about = files.read_json(folder / ABOUT)
         names = tuple(part["name"] for part in about["parts"])
         place = {name: index for index, name in reversed(list(enumerate(names)))}
@@ -135,6 +137,17 @@ class Vocabulary:
         if found.sha256 != about["sha256"]:
             raise InputError(f"{folder / ENTRIES} does not have the content hash its {ABOUT} names; make it again.")
         return found
+
+
+def _refuse_long(entries: pa.LargeStringArray, what: str) -> None:
+    sizes = pc.binary_length(entries)
+    longest = pc.max(sizes).as_py() or 0
+    if longest > MAX_BYTES:
+        begin = entries[pc.index(sizes, longest).as_py()].as_py()[:40]
+        raise InputError(
+            f"{what} holds an entry of {longest:,} bytes that begins with {begin!r}; "
+            f"an entry has at most {MAX_BYTES:,}, and a file of them one in each line."
+        )
 
 
 def _text_array(entries: Sequence[str], what: str) -> pa.Array:

@@ -113,6 +113,9 @@ def _leaves(name: str, array: pa.Array) -> Iterator[tuple[bytes, list[bytes | No
     elif pat.is_floating(kind):
         values = array.to_pylist()
         yield _head(name, "f"), [None if value is None else _DOUBLE.pack(value) for value in values]
+    elif pat.is_temporal(kind) and not pat.is_interval(kind):
+        # By number: a damaged date can lie beyond what Python's have words for.
+        yield from _leaves(name, array.view(pa.int64() if kind.bit_width == 64 else pa.int32()))
     elif pat.is_integer(kind) or pat.is_boolean(kind):
         yield _head(name, "v"), array.cast(pa.string()).cast(pa.binary()).to_pylist()
     else:

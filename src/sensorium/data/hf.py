@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+import os
 import posixpath
 import re
 from collections.abc import Iterator, Sequence
@@ -92,7 +93,7 @@ def _batches(file: Location) -> Iterator[pa.RecordBatch]:
                 for column in batch.columns:
                     _check(column)
                 yield batch
-        except (pa.ArrowException, OSError) as error:
+        except (pa.ArrowException, OSError, UnicodeDecodeError) as error:
             raise InputError(f"{file.uri} is damaged: {_brief(error)}.") from error
 
 
@@ -107,7 +108,7 @@ def _check(column: pa.Array) -> None:
 
 @contextmanager
 def _reader(file: Location) -> Iterator[Any]:
-    source = pa.memory_map(file.uri) if file.local else pa.PythonFile(file.open(), "r")
+    source = pa.memory_map(os.fsencode(file.uri)) if file.local else pa.PythonFile(file.open(), "r")
     with source:
         try:
             magic = source.read(6)

@@ -77,20 +77,24 @@ def survey(files: Sequence[tuple[Location, str]]) -> list[Survey]:
     """Parts and the common schema of each (file, stem). Every row is read: the last one may decide a type.
 
     Raises:
-        InputError: a file is not JSON lines but one JSON array or object.
+        InputError: a file is not JSON lines but one JSON array or object, or there are lines and none can be read.
     """
     with ThreadPoolExecutor(4) as pool:
         surveyed = list(pool.map(lambda pair: _survey(*pair), files))
-    shapes = Shapes().merge(shapes for _, shapes in surveyed)
+    shapes = Shapes().merge(shapes for _, shapes, _ in surveyed)
+    bad = next((f"{parts[0].file.uri} can be read: {reason}" for parts, _, reason in surveyed if reason), None)
+    if bad and not shapes.of:
+        raise InputError(f"no line of {bad}.")
     schema = shapes.schema()
     return [
         Survey(parts[0].file.name, tuple(replace(part, shapes=shapes) for part in parts), schema)
-        for parts, _ in surveyed
+        for parts, _, _ in surveyed
     ]
 
 
-def _survey(file: Location, stem: str) -> tuple[list[JsonLinesPart], Shapes]:
-    shapes = Shapes()
+def _survey(file: Location, stem: str) -> tuple[list[JsonLinesPart], Shapes, str | None]:
+    """Parts, shapes, and why the first bad line cannot be used."""
+    shapes, bad = Shapes(), None
     splits = packing(file.name) is None and file.size > 1.5 * SPLIT_BYTES
     cuts = [(0, 1, 0)]  # (first byte, first line, rows before)
     rows = 0
@@ -103,12 +107,13 @@ def _survey(file: Location, stem: str) -> tuple[list[JsonLinesPart], Shapes]:
         rows += reason is not None or value is not None
         if reason is None and value is not None:
             shapes.add(value)
+        bad = bad or (reason and f"{reason} (line {number})")
     ends = [*cuts[1:], (None, 0, rows)]
     parts = [
         JsonLinesPart(file, stem, shapes, start, stop, line, len(cuts) == 1, last - before)
         for (start, line, before), (stop, _, last) in zip(cuts, ends, strict=True)
     ]
-    return parts, shapes
+    return parts, shapes, bad
 
 
 def _refuse_other_json(file: Location, line: bytes) -> None:

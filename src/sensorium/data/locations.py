@@ -10,6 +10,7 @@ import hashlib
 import os
 import posixpath
 import re
+import stat
 from collections.abc import Iterator, Sequence
 from concurrent.futures import ThreadPoolExecutor
 from dataclasses import dataclass
@@ -37,6 +38,7 @@ _CHECKSUMS = (
     "last_modified",
 )
 _MAX_RANGE = 1_000_000
+_LOST = -1  # in the place of a size
 
 
 @dataclass(frozen=True)
@@ -57,13 +59,21 @@ class Location:
         """The folder the file lies in, as path or URI."""
         return posixpath.dirname(self.uri)
 
+    def stamp(self) -> tuple[int, int] | None:
+        """Size and time of the last change in ns, to see a change by; None of a remote file or one that is gone."""
+        try:
+            found = os.stat(self.uri) if self.local else None
+        except OSError:
+            found = None
+        return (found.st_size, found.st_mtime_ns) if found else None
+
     def open(self) -> BinaryIO:
         """Open for reading; seekable. A file that went away or may not be read is an InputError."""
         try:
             if self.local:
                 return open(self.uri, "rb")
             place, path = _place(self.uri)
-            return cast("BinaryIO", cast(_Remote, place).fs.open(path, "rb"))
+            return cast(_Remote, place).open(path)
         except FileNotFoundError as error:
             raise InputError(f"{self.uri} is not there any more.") from error
         except PermissionError as error:
@@ -79,7 +89,8 @@ class Listing:
         root: the folder that names are relative to.
         files: sorted by name.
         hidden: names that were left out: dot files, desktop debris, temporary files of a killed writer.
-        empty: folders without a file, and links that lead nowhere or back up.
+        empty: folders without a file.
+        lost: links that lead nowhere or back up, pipes and devices.
         folder: the text named exactly one folder.
     """
 
@@ -88,6 +99,7 @@ class Listing:
     files: tuple[Location, ...]
     hidden: tuple[str, ...] = ()
     empty: tuple[str, ...] = ()
+    lost: tuple[str, ...] = ()
     folder: bool = False
 
 
@@ -114,7 +126,7 @@ def locate(given: str) -> Listing:
         return _literal(place, path, given)
     prefix, rest = _literal_prefix(place, path)
     names = _expand(rest)
-    if len(names) == 1 and not glob.has_magic(names[0]):
+    if names == [rest] and not glob.has_magic(rest):
         raise InputError(_nothing(place, given, prefix, rest))
     found: dict[str, int] = {}
     missing = []
@@ -137,33 +149,47 @@ def _literal(place: _Place, path: str, given: str) -> Listing:
     if not place.is_folder(path):
         root = posixpath.dirname(path)
         return Listing(given, place.uri(root), (_location(place, path, posixpath.basename(path), place.size(path)),))
-    files, hidden, empty = [], [], []
+    files, hidden, empty, lost = [], [], [], []
     for name, size in place.walk(path):
         if is_hidden(name):
-            hidden.append(name)
-        elif size is None:
-            empty.append(name)
-        else:
+            hidden.append(name.rstrip("/"))
+        elif size is not None:
             files.append(_location(place, posixpath.join(path, name), name, size))
+        elif name.endswith("/"):
+            empty.append(name.rstrip("/"))
+        else:
+            lost.append(name)
     files.sort(key=lambda file: file.name)
-    return Listing(given, place.uri(path), tuple(files), tuple(sorted(hidden)), tuple(sorted(empty)), folder=True)
+    return Listing(
+        given,
+        place.uri(path),
+        tuple(files),
+        hidden=tuple(sorted(hidden)),
+        empty=tuple(sorted(empty)),
+        lost=tuple(sorted(lost)),
+        folder=True,
+    )
 
 
 def _from_matches(place: _Place, given: str, prefix: str, found: dict[str, int]) -> Listing:
     files: dict[str, Location] = {}
     hidden: list[str] = []
+    lost: list[str] = []
     for path in sorted(found):
         name = posixpath.relpath(path, prefix) if prefix else path
         if is_hidden(name):
             hidden.append(name)
+        elif found[path] == _LOST:
+            lost.append(name)
         elif place.is_folder(path):
             inner = _literal(place, path, given)
             hidden += [f"{name}/{other}" for other in inner.hidden]
+            lost += [f"{name}/{other}" for other in inner.lost]
             files.update({file.uri: Location(file.uri, f"{name}/{file.name}", file.size) for file in inner.files})
         else:
             files[place.uri(path)] = _location(place, path, name, found[path])
     ordered = tuple(sorted(files.values(), key=lambda file: file.name))
-    return Listing(given, place.uri(prefix), ordered, tuple(sorted(hidden)))
+    return Listing(given, place.uri(prefix), ordered, tuple(sorted(hidden)), lost=tuple(sorted(lost)))
 
 
 def _location(place: _Place, path: str, name: str, size: int) -> Location:
@@ -250,7 +276,10 @@ class _Local:
         return os.path.isdir(path or ".")
 
     def size(self, path: str) -> int:
-        return os.stat(path).st_size
+        found = os.stat(path)
+        if not stat.S_ISREG(found.st_mode):
+            raise InputError(f"{path} is a pipe or a device; a pool is read more than once, so give a file.")
+        return found.st_size
 
     def uri(self, path: str) -> str:
         return os.path.abspath(path or ".")
@@ -263,14 +292,18 @@ class _Local:
 
     def glob(self, prefix: str, rest: str) -> dict[str, int]:
         pattern = posixpath.join(glob.escape(prefix), rest)
-        return {
-            path.rstrip("/"): os.stat(path).st_size
-            for path in glob.glob(pattern, recursive=True)
-            if os.path.exists(path)
-        }
+        found = {}
+        for path in glob.glob(pattern, recursive=True):
+            try:
+                seen = os.stat(path)
+                plain = stat.S_ISREG(seen.st_mode) or stat.S_ISDIR(seen.st_mode)
+            except OSError:  # a link to nowhere, or round in a circle
+                plain = False
+            found[path.rstrip("/")] = seen.st_size if plain else _LOST
+        return found
 
     def walk(self, path: str) -> Iterator[tuple[str, int | None]]:
-        """Relative names with sizes; None for what is not entered: empty, hidden, a link to nowhere."""
+        """Relative names with sizes; None for folders (with `/`) that are empty or hidden, and for what is lost."""
         stack: list[tuple[str, frozenset[str]]] = [("", frozenset())]
         while stack:
             inner, above = stack.pop()
@@ -278,15 +311,20 @@ class _Local:
             entries = self._entries(here)
             above = above | {os.path.realpath(here)}
             if not entries and inner:
-                yield inner, None
+                yield f"{inner}/", None
             for entry in entries:
                 name = posixpath.join(inner, entry.name)
-                if entry.is_file():
-                    yield name, entry.stat().st_size
-                elif not entry.is_dir() or is_hidden(entry.name) or os.path.realpath(entry.path) in above:
-                    yield name, None  # a link to nowhere or back up is not followed
-                else:
-                    stack.append((name, above))
+                try:
+                    if entry.is_file():
+                        yield name, entry.stat().st_size
+                    elif not entry.is_dir() or os.path.realpath(entry.path) in above:
+                        yield name, None  # a link to nowhere or back up is not followed
+                    elif is_hidden(entry.name):
+                        yield f"{name}/", None
+                    else:
+                        stack.append((name, above))
+                except OSError:  # a link round in a circle, or a file that has just gone
+                    yield name, None
 
     def _entries(self, folder: str) -> list[os.DirEntry[str]]:
         try:
@@ -303,30 +341,51 @@ class _Remote:
         self.fs = fs
         self.protocol = protocol
 
+    def _ask(self, what: str, path: str, **options: Any) -> Any:
+        """The answer of the file system; each brings errors of its own kinds, which here are one sentence."""
+        try:
+            return getattr(self.fs, what)(path, **options)
+        except FileNotFoundError:
+            raise
+        except Exception as error:
+            why = " ".join(f"{type(error).__name__}: {error}".split()).rstrip(".: ")[:200]
+            raise InputError(f"{self.uri(path)} cannot be reached ({why}).") from error
+
     def exists(self, path: str) -> bool:
-        return bool(self.fs.exists(path))
+        if self._ask("exists", path):
+            return True
+        try:  # a web server that cannot be reached says False as well
+            return self.protocol in ("http", "https") and bool(self._ask("info", path))
+        except FileNotFoundError:
+            return False
 
     def is_folder(self, path: str) -> bool:
-        return bool(self.fs.isdir(path))
+        return bool(self._ask("isdir", path))
 
     def size(self, path: str) -> int:
-        return int(self.fs.info(path).get("size") or 0)
+        return int(self.info(path).get("size") or 0)
+
+    def info(self, path: str) -> dict[str, Any]:
+        return dict(self._ask("info", path))
+
+    def open(self, path: str) -> BinaryIO:
+        return cast("BinaryIO", self._ask("open", path, mode="rb"))
 
     def uri(self, path: str) -> str:
         return path if "://" in path else f"{self.protocol}://{path}"
 
     def names(self, path: str) -> list[str]:
         try:
-            return [posixpath.basename(str(name).rstrip("/")) for name in self.fs.ls(path, detail=False)]
-        except (OSError, ValueError):
+            return [posixpath.basename(str(name).rstrip("/")) for name in self._ask("ls", path, detail=False)]
+        except (OSError, InputError):
             return []
 
     def glob(self, prefix: str, rest: str) -> dict[str, int]:
-        found = self.fs.glob(posixpath.join(glob.escape(prefix), rest), detail=True)
+        found = self._ask("glob", posixpath.join(glob.escape(prefix), rest), detail=True)
         return {str(path): int(info.get("size") or 0) for path, info in found.items()}
 
     def walk(self, path: str) -> Iterator[tuple[str, int | None]]:
-        for found, info in self.fs.find(path, detail=True).items():
+        for found, info in self._ask("find", path, detail=True).items():
             yield posixpath.relpath(found, path), int(info.get("size") or 0)
 
 
@@ -344,7 +403,7 @@ def _place(given: str) -> tuple[_Place, str]:
     except ImportError as error:
         extra = "; install it with: pip install 'sensorium[hub]'" if protocol == "hf" else ""
         raise MissingExtraError(f"reading {given} needs a package that is not installed ({error}){extra}.") from error
-    except ValueError as error:
+    except Exception as error:  # each file system has its own
         if protocol not in fsspec.available_protocols():
             raise unknown("protocol", protocol, fsspec.available_protocols()) from error
         raise SettingError(f"{given} cannot be opened: {error}.") from error
@@ -382,7 +441,7 @@ def content_identity(files: Sequence[Location]) -> list[list[Any]]:
 def _digest(file: Location) -> str:
     if not file.local:
         place, path = _place(file.uri)
-        info = {key.lower(): value for key, value in cast(_Remote, place).fs.info(path).items()}
+        info = {key.lower(): value for key, value in cast(_Remote, place).info(path).items()}
         known = {key: str(info[key]) for key in _CHECKSUMS if info.get(key)}
         if known:
             return hashlib.sha256(repr(sorted(known.items())).encode()).hexdigest()

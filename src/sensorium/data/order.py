@@ -249,8 +249,16 @@ class _Whole(_Epochs):
         keys = chance.keyed(self._facts.hashes(), self._seed, "order", number)
         return np.argsort(keys, kind="stable").astype(np.int64)
 
-    def length_of(self, number: int) -> int:
-        return self._facts.num_rows
+    def places(self, start: int, stop: int) -> Places:
+        # Equal lengths: where an epoch starts needs no list, so any place costs the same.
+        rows, epochs, length = [np.zeros(0, np.int64)], [np.zeros(0, np.int64)], self._facts.num_rows
+        while start < stop:
+            epoch, first = divmod(start, length)
+            count = min(stop - start, length - first)
+            rows.append(self.rows_of(epoch)[first : first + count])
+            epochs.append(np.full(count, epoch, np.int64))
+            start += count
+        return Places(np.concatenate(rows), np.concatenate(epochs))
 
 
 class _Drawn(_Epochs):

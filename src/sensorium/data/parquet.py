@@ -14,6 +14,7 @@ from sensorium.core.errors import InputError
 from sensorium.core.files import safe_name
 from sensorium.data.locations import Location
 from sensorium.data.shards import PIECE_BYTES, Raw, Survey
+from sensorium.data.table_file import local_file
 
 SPLIT_BYTES = 256 << 20
 _BUFFER = 1 << 20  # column chunks are streamed through buffers of this size instead of being loaded whole
@@ -127,7 +128,7 @@ def _is_of(path: str, names: Sequence[str]) -> bool:
 
 @contextmanager
 def _open(file: Location) -> Iterator[pq.ParquetFile]:
-    with pa.OSFile(file.uri) if file.local else pa.PythonFile(file.open(), "r") as source:
+    with local_file(file.uri) if file.local else pa.PythonFile(file.open(), "r") as source:
         yield pq.ParquetFile(source, pre_buffer=False, buffer_size=_BUFFER)
 
 

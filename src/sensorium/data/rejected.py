@@ -7,7 +7,8 @@ from pathlib import Path
 
 import pyarrow as pa
 import pyarrow.compute as pc
-import pyarrow.parquet as pq
+
+from sensorium.data.table_file import read_table
 
 SCHEMA = pa.schema([("id", pa.string()), ("shard", pa.string()), ("reason", pa.string())])
 """id (of the row, or the place it stands in when it has none), shard, reason."""
@@ -30,7 +31,7 @@ def count_reasons(folder: Path) -> dict[str, int]:
     """How often each reason (up to its colon) occurs in a folder's Parquet files, most frequent first."""
     found: dict[str, int] = {}
     for path in sorted(Path(folder).glob("*.parquet")):
-        reasons = pq.read_table(path, columns=["reason"])["reason"]
+        reasons = read_table(path, ["reason"])["reason"]
         counts = pc.value_counts(pc.replace_substring_regex(reasons, r"(?s):.*", ""))
         for reason, count in zip(counts.field("values").to_pylist(), counts.field("counts").to_pylist(), strict=True):
             found[reason] = found.get(reason, 0) + count

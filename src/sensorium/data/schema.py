@@ -2,12 +2,13 @@
 
 from __future__ import annotations
 
+import difflib
 from collections.abc import Iterable, Sequence
 
 import pyarrow as pa
 import pyarrow.types as pat
 
-from sensorium.core.errors import InputError, listing, nearest
+from sensorium.core.errors import InputError, listing
 
 MEDIA = ("image", "audio", "video")
 _TEXT = ("text", "lang")
@@ -154,8 +155,11 @@ def _lacks(kinds: dict[str, pa.DataType], seen: Sequence[tuple[str, set[str]]]) 
 
 def no_column(pool: str, name: str, has: Sequence[str]) -> InputError:
     """The error for a column that the pool lacks; it shows how to map the most likely one."""
+    if not has:
+        return InputError(f"pool {pool} has no column '{name}', nor any other.")
     likely = [other for other in _ALIASES.get(name, ()) if other in has]
-    near = likely[0] if likely else nearest(name, has) or "THEIR_NAME"
+    likely += difflib.get_close_matches(name, has, n=1, cutoff=0.6)
+    near = likely[0] if likely else "THEIR_NAME"
     return InputError(f"pool {pool} has no column '{name}'; it has: {listing(has)}. Map it with columns {name}={near}.")
 
 

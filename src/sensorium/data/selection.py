@@ -12,6 +12,7 @@ from sensorium.data.kinds import FORMATS, MEDIA_SUFFIXES, TABLE_SUFFIXES, by_con
 from sensorium.data.locations import Listing, Location, locate
 
 _SIDE_JSON = (".json",)
+_LOST = "links that lead nowhere or back, pipes or devices"
 
 
 @dataclass(frozen=True)
@@ -50,6 +51,7 @@ def select(uris: Sequence[str]) -> Selection:
     pools = [_pool_rows(locate(uri)) for uri in uris]
     found = _joined([listed for listed, _ in pools])
     notes = [f"left out, hidden: {listing(found.hidden, 5)}"] if found.hidden else []
+    notes += [f"left out, {_LOST}: {listing(found.lost, 5)}"] if found.lost else []
     if hf.is_saved(found):
         return Selection("arrow", tuple(hf.saved_files(found)), (), found, notes=tuple(notes))
     kind, files, others = _choose(found)
@@ -80,7 +82,7 @@ def _joined(listings: Sequence[Listing]) -> Listing:
     """Several listings as one; names are then relative to the folder they have in common."""
     if len(listings) == 1:
         return listings[0]
-    remote = {one.root.partition("://")[0] if "://" in one.root else "" for one in listings}
+    remote = {one.root.partition("://")[0] if "://" in one.root else "this machine" for one in listings}
     if len(remote) > 1:
         raise InputError(f"the pool mixes places ({listing(sorted(remote))}); all files must lie in one file system.")
     root = posixpath.commonpath([one.root.replace("://", ":/", 1) for one in listings]).replace(":/", "://", 1)
@@ -91,7 +93,9 @@ def _joined(listings: Sequence[Listing]) -> Listing:
     given = listing([one.given for one in listings], 3)
     ordered = tuple(sorted(files.values(), key=lambda file: file.name))
     hidden = tuple(name for one in listings for name in one.hidden)
-    return Listing(given, root, ordered, hidden, tuple(name for one in listings for name in one.empty))
+    empty = tuple(name for one in listings for name in one.empty)
+    lost = tuple(name for one in listings for name in one.lost)
+    return Listing(given, root, ordered, hidden, empty, lost)
 
 
 def _choose(found: Listing) -> tuple[str, list[Location], list[Location]]:
@@ -142,7 +146,9 @@ def _pattern(found: Listing, file: Location) -> str:
 def _nothing(found: Listing) -> str:
     known = ", ".join(suffixes[0] for suffixes in (*TABLE_SUFFIXES.values(), *MEDIA_SUFFIXES.values()))
     if not found.files:
-        hidden = f" but {len(found.hidden)} hidden" if found.hidden else ""
-        return f"the pool {found.given} is empty: no files{hidden}. It may hold {known}, ..."
+        left = [f"{len(found.hidden)} hidden"] if found.hidden else []
+        left += [f"{len(found.lost)} {_LOST}"] if found.lost else []
+        but = f" but {' and '.join(left)}" if left else ""
+        return f"the pool {found.given} is empty: no files{but}. It may hold {known}, ..."
     suffixes = sorted({posixpath.splitext(file.name)[1] or file.name for file in found.files})
     return f"no file that can be read in {found.given}; found {listing(suffixes)}. It may hold {known}, ..."

@@ -15,12 +15,14 @@ from sensorium.core.errors import InputError
 from sensorium.data import rejected as rejects
 from sensorium.data.contents import Earlier, Occurrences, row_digests
 from sensorium.data.locations import leaves_folder
-from sensorium.data.schema import MEDIA, check_types, is_media, no_column
+from sensorium.data.schema import MEDIA, check_types, is_media, no_column, plain_type
 
 Ids = Literal["given", "shard", "content"]
 ROWS = 65536
 PIECE_BYTES = 16 << 20
 """A piece holds at most this many bytes where the format can tell, or one row."""
+
+MOST_NOTES = 50
 
 MEDIA_TYPE = pa.struct([("bytes", pa.binary()), ("path", pa.string())])
 """How media read from tars and folders stand in a table; the same as in the `datasets` library."""
@@ -115,6 +117,7 @@ class Layout:
         key: columns whose content makes the id; none means all.
         unique: ids are unique by the form of the pool: of tars, media folders, finished stages, content.
         prefixed: ids are preceded by the name of their file.
+        notes: sentences about what was left out, at most about MOST_NOTES.
     """
 
     pool: str
@@ -125,6 +128,7 @@ class Layout:
     key: tuple[str, ...] = ()
     unique: bool = False
     prefixed: bool = False
+    notes: tuple[str, ...] = ()
 
     def select(self, columns: Sequence[str] | None) -> list[str]:
         """Our column names for a request, without `id`.
@@ -312,21 +316,27 @@ def _as(column: pa.ChunkedArray | pa.Array, kind: pa.DataType) -> pa.ChunkedArra
     return column if column.type == kind else column.cast(kind)
 
 
+def is_id(kind: pa.DataType) -> bool:
+    """Whether values of this type can be ids: text, bytes that are text, whole numbers, UUIDs."""
+    plain = plain_type(kind)
+    return bool(
+        pat.is_string(plain) or pat.is_binary(plain) or pat.is_integer(plain) or pat.is_fixed_size_binary(plain)
+    )
+
+
 def _with_text_ids(table: pa.Table, prefix: str, pool: str, faults: dict[int, str]) -> pa.Table:
     """The table with `id` as text; rows whose id is null, empty or not UTF-8 are added to the faults."""
     column = table["id"]
-    kind = column.type
-    if pat.is_dictionary(kind):
-        column = column.cast(kind.value_type)
-        kind = column.type
-    if pat.is_fixed_size_binary(kind):
+    if not is_id(column.type):
+        raise InputError(
+            f"column 'id' of pool {pool} is {column.type}; ids must be text or whole numbers. "
+            "Use ids='content', or map another column with columns id=..."
+        )
+    column = _as(column, plain_type(column.type)) if not pat.is_null(column.type) else column.cast(pa.string())
+    if pat.is_fixed_size_binary(column.type):
         text = pa.chunked_array([[None if value is None else value.hex() for value in column.to_pylist()]], pa.string())
-    elif pat.is_integer(kind) or pat.is_string(kind) or pat.is_large_string(kind) or pat.is_null(kind):
-        text = column.cast(pa.string())
-    elif pat.is_binary(kind) or pat.is_large_binary(kind) or pat.is_string_view(kind):
-        text = column.cast(pa.binary())
     else:
-        raise InputError(f"column 'id' of pool {pool} is {kind}; ids must be text or whole numbers.")
+        text = column.cast(pa.string() if pat.is_integer(column.type) else pa.binary())
     bad = dict.fromkeys(_invalid_rows(text, text=True), "invalid UTF-8: in column 'id'")
     blank = pc.fill_null(pc.equal(pc.binary_length(text), 0), True).to_numpy(zero_copy_only=False)
     bad.update({int(row): "no id" for row in np.flatnonzero(blank)})

@@ -25,10 +25,10 @@ from sensorium.core.stage import Here, Stage
 from sensorium.data import catalog, folders, hf, jsonl, parquet, webdataset
 from sensorium.data.ids import number_occurrences, repeated_ids
 from sensorium.data.kinds import MEDIA_SUFFIXES
-from sensorium.data.locations import content_identity, locate
+from sensorium.data.locations import Location, content_identity, locate
 from sensorium.data.schema import no_column, unify
 from sensorium.data.selection import Selection, select
-from sensorium.data.shards import Ids, Layout, Part, Piece, Shard, Survey, need_columns
+from sensorium.data.shards import MOST_NOTES, Ids, Layout, Part, Piece, Shard, Survey, is_id, need_columns
 from sensorium.data.tables import PoolWriter, write_shard
 
 __all__ = [
@@ -133,16 +133,29 @@ class Files:
         """Sentences about files that were left out and columns that some files lack."""
         chosen = self._selected()
         surveys = _surveys(chosen)
-        _, lacks = unify(self.label(), [(survey.file, survey.schema) for survey in surveys])
-        return [*chosen.notes, *(note for survey in surveys for note in survey.notes), *lacks]
+        return self._notes(chosen, surveys, self._unified(surveys)[1])
+
+    def locations(self) -> tuple[Location, ...]:
+        """The files that are read, and those beside them that may be."""
+        chosen = self._selected()
+        return (*chosen.files, *chosen.others)
 
     def _selected(self) -> Selection:
         return select([self.uri] if isinstance(self.uri, str) else self.uri)
 
+    def _unified(self, surveys: Sequence[Survey]) -> tuple[pa.Schema, list[str]]:
+        """One schema for all files, and what some of them lack; ids may be numbers here and text there."""
+        theirs = self.columns.get("id", "id")
+        return unify(self.label(), [(survey.file, _with_text_id(survey.schema, theirs)) for survey in surveys])
+
+    def _notes(self, chosen: Selection, surveys: Sequence[Survey], lacks: Sequence[str]) -> list[str]:
+        return [*chosen.notes, *(note for survey in surveys for note in survey.notes), *lacks]
+
     def _layout(self, chosen: Selection, surveys: Sequence[Survey]) -> Layout:
-        """Names, types and ids that all shards share."""
+        """Names, types, ids and notes that all shards share."""
         pool = self.label()
-        unified, _ = unify(pool, [(survey.file, survey.schema) for survey in surveys])
+        unified, lacks = self._unified(surveys)
+        notes = self._notes(chosen, surveys, lacks)
         theirs_of = self._renamed(unified.names)
         names = [name for name in theirs_of if name != "id"]
         given = theirs_of.get("id")
@@ -158,6 +171,7 @@ class Files:
             key=self.key,
             unique=named or chosen.finished or layout_ids == "content",
             prefixed=layout_ids == "shard" and not named,
+            notes=(*notes[:MOST_NOTES], *([f"and {len(notes) - MOST_NOTES} notes more"] * (len(notes) > MOST_NOTES))),
         )
 
     def _renamed(self, names: Sequence[str]) -> dict[str, str]:
@@ -190,6 +204,14 @@ class Files:
                 f"key has no effect, since pool {pool} has a column 'id'; use ids='content' to ignore it."
             )
         return "content" if given is None else self.ids
+
+
+def _with_text_id(schema: pa.Schema, theirs: str) -> pa.Schema:
+    """The schema with the id column as text where it becomes text; see `shards`."""
+    position = schema.get_field_index(theirs)
+    if position < 0 or not is_id(schema.field(position).type):
+        return schema
+    return schema.set(position, pa.field(theirs, pa.string()))
 
 
 def _surveys(chosen: Selection) -> list[Survey]:

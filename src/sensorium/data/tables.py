@@ -23,6 +23,7 @@ from sensorium.core import files
 from sensorium.core.errors import InputError, SettingError
 from sensorium.core.files import safe_name
 from sensorium.data.shards import ROWS
+from sensorium.data.table_file import local_file
 
 GROUP_BYTES = 64 << 20
 _LEVEL = 3  # of zstd: the default of the format, fast enough not to be the bottleneck
@@ -115,7 +116,7 @@ class PoolWriter:
     def _open(self) -> pq.ParquetWriter:
         if self._writer is None:
             assert self._schema is not None, "a shard without rows needs a schema"
-            self._sink = pa.OSFile(str(self._temporary), "wb")  # by itself: a path may look like a URI
+            self._sink = local_file(self._temporary, "wb")
             self._writer = pq.ParquetWriter(
                 self._sink,
                 self._schema,

@@ -7,7 +7,7 @@ and `mr.bean.jpg` keep their names. Folders that hold one kind of member each (`
 `captions/0.txt`) are joined by base name.
 Columns: `image`, `audio`, `video` (struct of bytes and path) by suffix, `text` (txt), `label` (cls), the
 fields of json objects under their own names (`json.NAME` where a member already has the name), and any other
-field as bytes.
+field as bytes (a field `id` as `member.id`). Records with a name that leads out of the tar (`..`) are rejected.
 """
 
 from __future__ import annotations
@@ -186,7 +186,7 @@ def _json(handle: BinaryIO, record: Record) -> tuple[dict[str, Any], str | None]
         return {}, None
     value, reason = parse(_read(handle, member))
     if reason is None and not isinstance(value, dict):
-        reason = "not a JSON object"
+        reason = f"not a JSON object: but {type(value).__name__}"
     return ({}, f"{reason} in member '{member.name}'") if reason else (value, None)
 
 
@@ -204,8 +204,9 @@ def _records(handle: BinaryIO, stem: str, damage: str | None) -> tuple[list[Reco
         if isinstance(item, str):
             damage = damage or item
             continue
-        name = item.name.removeprefix("./")
-        if item.isdir() or is_hidden(name):
+        parts = [part for part in item.name.split("/") if part != "."]
+        name = "/".join(parts)
+        if item.isdir() or is_hidden("/".join(part for part in parts if part != "..")):
             left += not item.isdir()
         elif "." not in name.rpartition("/")[2]:
             refused.append(Refused(_storable(f"{stem}/{name}"), f"member without a suffix: '{name}'"))
@@ -217,6 +218,8 @@ def _records(handle: BinaryIO, stem: str, damage: str | None) -> tuple[list[Reco
 
 
 def _member_fault(item: tarfile.TarInfo) -> str | None:
+    if ".." in item.name.split("/"):
+        return f"name leaves the tar: member '{item.name}'"
     if item.isfile() and not item.issparse():
         return None
     kind = "link" if item.issym() or item.islnk() else "special file"
@@ -249,7 +252,7 @@ def _free_column(record: Record, suffix: str) -> str:
     for column, suffixes in MEDIA_SUFFIXES.items():
         if f".{suffix}" in suffixes:
             return suffix if column in record.members else column
-    column = _TEXT.get(suffix, suffix)
+    column = "member.id" if suffix == "id" else _TEXT.get(suffix, suffix)  # the id is the key
     return suffix if column in record.members else column
 
 
@@ -324,6 +327,8 @@ def _members(handle: BinaryIO) -> Iterator[tarfile.TarInfo | str]:
         try:
             with tarfile.open(fileobj=handle, mode="r:", encoding="utf-8", errors="surrogateescape") as tar:
                 while (item := tar.next()) is not None:
+                    if item.size < 0:
+                        raise tarfile.ReadError(f"'{item.name}' has {item.size} bytes")
                     yield item
                     offset = item.offset_data + item.size
                     tar.members = []  # type: ignore[attr-defined]  # or it keeps every header it has met

@@ -202,8 +202,13 @@ def rate_interval(
         hits: one truth value per row.
         clusters: one name per row.
         level: coverage.
+
+    Raises:
+        InputError: not one cluster for each row.
     """
     array = np.asarray(hits, bool)
+    if clusters is not None and len(clusters) != len(array):
+        raise InputError(f"{len(array)} rows need as many clusters, not {len(clusters)}.")
     num_clusters = len(array) if clusters is None else len(np.unique(np.asarray(clusters)))
     if num_clusters == len(array) or num_clusters < FEW_CLUSTERS:
         return wilson(int(array.sum()), len(array), level)
@@ -250,6 +255,8 @@ def t_quantile(p: float, df: float) -> float:
 
 def t_cdf(t: float, df: float) -> float:
     """P(T <= t) for Student's t with `df` degrees of freedom."""
+    if math.isnan(t) or not df > 0:
+        raise SettingError(f"Student's t needs a number and df > 0, not t = {t}, df = {df}.")
     return 1 - _upper_tail(t, df) if t >= 0 else _upper_tail(-t, df)
 
 

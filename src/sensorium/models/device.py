@@ -14,12 +14,13 @@ _AUTOCAST = {"bf16": torch.bfloat16, "16": torch.float16}
 
 
 def choose_device(devices: int = -1) -> torch.device:
-    """The device of one computing process: the first accelerator unless `devices` is 0 or there is none."""
+    """The device of one computing process: the first accelerator unless `devices` is 0 or there is none.
+
+    Several devices without an accelerator are processes on the processor, as in training.
+    """
     if devices == 0 or not torch.accelerator.is_available():
-        if devices > 0:
-            raise SettingError(
-                f"{devices} devices were asked for, and this machine has no accelerator; use --devices 0."
-            )
+        if devices == 1:
+            raise SettingError("1 device was asked for, and this machine has no accelerator; use --devices 0.")
         return torch.device("cpu")
     return torch.device(torch.accelerator.current_accelerator().type)
 

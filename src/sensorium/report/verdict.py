@@ -10,11 +10,13 @@ Files in the folder of claims, for a claim called NAME:
 
 from __future__ import annotations
 
+import contextlib
 import datetime
+import fcntl
 import json
 import math
 import os
-from collections.abc import Callable, Mapping, Sequence
+from collections.abc import Callable, Iterator, Mapping, Sequence
 from dataclasses import asdict, dataclass, field
 from pathlib import Path
 from typing import Any
@@ -177,12 +179,27 @@ def _run_arms(claim: Claim, build: Build, execute: Execute, seeds: list[int], op
         options.say(f"running {len(claim.arms)} arms on {_seed_words(part)}.")
         plan = execute(tuple(wanted.values()))
         plans.append(plan)
-        for (_, arm), stage in wanted.items():
+        for (seed, arm), stage in wanted.items():
             _collect(arms[arm], stage, plan, claim, seconds)
+            _check_values(claim, arm, seed, arms[arm])
         check_metrics(claim, {name: arm.scores for name, arm in arms.items()})
         if problem := budget_problem(claim, {name: arm.budget for name, arm in arms.items()}):
             raise SettingError(f"{problem} A fair test gives every arm the same; fix it in the variant.")
+    for arm in arms.values():
+        # A metric no expectation reads may lack a value on some seed; half a list would belong to no seeds.
+        arm.scores = {metric: values for metric, values in arm.scores.items() if len(values) == len(seeds)}
     return _Ran(arms=arms, seconds=seconds, plan=plans[0])
+
+
+def _check_values(claim: Claim, name: str, seed: int, arm: _Arm) -> None:
+    """Refuse a metric that has a value on other seeds and none on this one: pairs by seed would slip."""
+    runs = len(arm.fingerprints)
+    for metric in [metric for needed, metric in claim.needed() if needed == name]:
+        if 0 < len(arm.scores.get(metric, ())) < runs:
+            raise SettingError(
+                f"arm '{name}' has no value for {metric} on seed {seed}; its scores.json says why "
+                "(often too few items). Use a larger pool."
+            )
 
 
 def _seed_words(seeds: list[int]) -> str:
@@ -293,14 +310,25 @@ class _Home:
             old = read_record(self._path)
             was = f"the verdict of {old.get('when')} ({old.get('verdict')})"
             options.say(f"replaces {was}, which stays in {self._log.name}.")
-        self.log({"event": "verdict", "record": record})
-        files.write_json(self._path, record)
+        with self._alone():
+            self.log({"event": "verdict", "record": record})
+            files.write_json(self._path, record)
         # Plots take longer to import than a verdict takes to check, and checking shares this module.
         from sensorium.report.claim_page import write_claim_page
         from sensorium.report.finished import collect
 
         page = write_claim_page(record, self._page, collect(plan))
         return Outcome(verdict=record["verdict"], words=record["words"], record=record, path=self._path, page=page)
+
+    @contextlib.contextmanager
+    def _alone(self) -> Iterator[None]:
+        """Let two runs of one claim end one after the other, so that the record is the log's last verdict."""
+        if self._tuning:
+            yield
+            return
+        with self._log.open("ab") as handle:
+            fcntl.flock(handle, fcntl.LOCK_EX)
+            yield
 
     def _keep_unlogged(self) -> None:
         """Put a record that the log lacks into it, so that a new verdict cannot make it disappear."""

@@ -8,6 +8,7 @@ import sys
 from collections.abc import Iterator, Mapping
 from contextlib import contextmanager
 from dataclasses import dataclass
+from multiprocessing import active_children
 from pathlib import Path
 from typing import TYPE_CHECKING
 
@@ -68,6 +69,7 @@ def run(job: Job, progress: Progress) -> dict[str, float]:
         )
     if fabric.world_size == 1:
         return run_rank(fabric, job, progress)
+    others = set(active_children())
     try:
         # As bytes: Fabric would walk through the settings to look for networks.
         content = cloudpickle.dumps(job)
@@ -80,6 +82,10 @@ def run(job: Job, progress: Progress) -> dict[str, float]:
             f"{job.stage.label()}: a process of the run ended ({error}); "
             "run it again to go on from its last checkpoint."
         ) from error
+    finally:
+        # A notebook's interrupt reaches this process alone, which would wait for the others until they are done.
+        for child in set(active_children()) - others:
+            child.terminate()
 
 
 @contextmanager

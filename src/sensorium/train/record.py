@@ -71,7 +71,8 @@ def read(folder: Path) -> list[dict[str, Any]]:
     if not path.exists():
         return []
     lines = []
-    for text in path.read_text("utf-8").split("\n"):
+    # Bytes: a kill may have cut a character of an id in two.
+    for text in path.read_bytes().split(b"\n"):
         try:
             lines.append(json.loads(text))
         except ValueError:

@@ -39,6 +39,13 @@ class Init:
 
     model: Any
 
+    def __post_init__(self) -> None:
+        known = self.model.gives == "model" if isinstance(self.model, Stage) else hasattr(self.model, "locate")
+        if not known:
+            raise SettingError(
+                f"a run starts from a stage that gives a model, or from HubModel('NAME'), not from {self.model!r:.80}."
+            )
+
 
 @dataclass(frozen=True, kw_only=True)
 class Keeping:

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import math
 from collections.abc import Callable, Mapping
 from dataclasses import dataclass
 from typing import Any, Literal
@@ -54,6 +55,9 @@ class Watching:
         value = found.value if isinstance(found, Score) else float(found)
         if value is None:
             raise StageFailedError(f"the watched task has no value after update {update}: {found.note}")
+        if not math.isfinite(value):
+            # NaN is neither better nor worse than anything: taken as the best, it could never be beaten.
+            raise StageFailedError(f"the watched task gave {value} after update {update}; it must be finite.")
         higher = (found.better if isinstance(found, Score) else self.watch.better) == "higher"
         best = self.state["best"]
         is_best = best is None or (value > best if higher else value < best)
