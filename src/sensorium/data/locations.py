@@ -11,7 +11,7 @@ import os
 import posixpath
 import re
 import stat
-from collections.abc import Iterator, Sequence
+from collections.abc import Iterator, Mapping, Sequence
 from concurrent.futures import ThreadPoolExecutor
 from dataclasses import dataclass
 from itertools import product
@@ -354,9 +354,11 @@ class _Remote:
     def exists(self, path: str) -> bool:
         if self._ask("exists", path):
             return True
-        try:  # a web server that cannot be reached says False as well
+        try:
             return self.protocol in ("http", "https") and bool(self._ask("info", path))
-        except FileNotFoundError:
+        except FileNotFoundError as error:
+            if isinstance(error.__cause__, OSError):  # a web server that cannot be reached is "not found" as well
+                raise InputError(f"{self.uri(path)} cannot be reached ({error.__cause__}).") from error
             return False
 
     def is_folder(self, path: str) -> bool:
@@ -382,11 +384,16 @@ class _Remote:
 
     def glob(self, prefix: str, rest: str) -> dict[str, int]:
         found = self._ask("glob", posixpath.join(glob.escape(prefix), rest), detail=True)
-        return {str(path): int(info.get("size") or 0) for path, info in found.items()}
+        return {str(path): self._size(path, info) for path, info in found.items()}
 
     def walk(self, path: str) -> Iterator[tuple[str, int | None]]:
         for found, info in self._ask("find", path, detail=True).items():
-            yield posixpath.relpath(found, path), int(info.get("size") or 0)
+            yield posixpath.relpath(found, path), self._size(found, info)
+
+    def _size(self, path: str, info: Mapping[str, Any]) -> int:
+        """The size in a listing; a web server's listing has none."""
+        known = info.get("size")
+        return self.size(path) if known is None and info.get("type") != "directory" else int(known or 0)
 
 
 def _place(given: str) -> tuple[_Place, str]:

@@ -12,7 +12,7 @@ from sensorium.data.kinds import FORMATS, MEDIA_SUFFIXES, TABLE_SUFFIXES, by_con
 from sensorium.data.locations import Listing, Location, locate
 
 _SIDE_JSON = (".json",)
-_LOST = "links that lead nowhere or back, pipes or devices"
+_LOST = "links to nowhere or back, pipes or devices"
 
 
 @dataclass(frozen=True)
@@ -147,7 +147,7 @@ def _nothing(found: Listing) -> str:
     known = ", ".join(suffixes[0] for suffixes in (*TABLE_SUFFIXES.values(), *MEDIA_SUFFIXES.values()))
     if not found.files:
         left = [f"{len(found.hidden)} hidden"] if found.hidden else []
-        left += [f"{len(found.lost)} {_LOST}"] if found.lost else []
+        left += [f"{_LOST} ({listing(found.lost, 3)})"] if found.lost else []
         but = f" but {' and '.join(left)}" if left else ""
         return f"the pool {found.given} is empty: no files{but}. It may hold {known}, ..."
     suffixes = sorted({posixpath.splitext(file.name)[1] or file.name for file in found.files})

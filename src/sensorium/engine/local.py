@@ -46,7 +46,7 @@ class LocalRunner:
         elif getattr(worker, "frees_lock", False):
             handle = worker.build()
             with ThreadPoolExecutor(self.num_workers) as pool:
-                yield from _in_order(lambda item: pool.submit(handle, item), listed, ahead)
+                yield from _in_order(lambda item: pool.submit(handle, item), listed, ahead, cancel=True)
         else:
             with _says_when_killed(), _processes(worker, min(self.num_workers, len(listed))) as pool:
                 yield from _in_order(lambda item: pool.submit(_handle, item), listed, ahead)
@@ -88,8 +88,14 @@ def _inline(worker: Buildable, items: list[Any]) -> Iterator[Any]:
             yield handle(item)
 
 
-def _in_order(submit: Callable[[Any], Future[Any]], items: list[Any], ahead: int) -> Iterator[Any]:
-    """Yield results in order while keeping `ahead` items under way; stop the rest when one fails."""
+def _in_order(
+    submit: Callable[[Any], Future[Any]], items: list[Any], ahead: int, *, cancel: bool = False
+) -> Iterator[Any]:
+    """Yield results in order while keeping `ahead` items under way.
+
+    With `cancel`, items that have not begun are called off when one fails. Not for processes, which are killed then:
+    loky reports to each future of a killed worker, and trips over one that was called off.
+    """
     waiting: deque[Future[Any]] = deque()
     try:
         for item in items:
@@ -99,7 +105,7 @@ def _in_order(submit: Callable[[Any], Future[Any]], items: list[Any], ahead: int
         while waiting:
             yield waiting.popleft().result()
     except BaseException:
-        for future in waiting:
+        for future in waiting if cancel else ():
             future.cancel()
         raise
 
