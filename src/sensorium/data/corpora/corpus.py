@@ -131,7 +131,7 @@ class Corpus(Stage):
             "redistribute": card.redistribute,
         }
         files.write_json(here.out / "pool.json", content)
-        return {"rows": rows, "examples": rows, **({"classes": len(classes)} if classes is not None else {})}
+        return {"rows": rows, **({"classes": len(classes)} if classes is not None else {})}
 
 
 def corpus(reader: Reader, at: str | Path | None = None) -> Corpus:

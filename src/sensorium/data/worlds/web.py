@@ -103,7 +103,7 @@ class WebWorld(Stage):
             for kind, count in found.items():
                 kinds[kind] = kinds.get(kind, 0) + count
         _write_pool(here.out, self.rows, _SCHEMA, kinds=kinds)
-        return {"rows": self.rows, "examples": self.rows, "concepts": self.concepts}
+        return {"rows": self.rows, "concepts": self.concepts}
 
     def frequencies(self) -> np.ndarray:
         """The probability of each concept, most frequent first, (concepts,) float64."""
@@ -160,7 +160,7 @@ class WebEval(Stage):
         table = pa.table(columns)
         write_shard(here.out / "rows" / "part-00000.parquet", [table], table.schema, rows=_GROUP_ROWS)
         _write_pool(here.out, len(ids), table.schema)
-        return {"rows": len(ids), "examples": len(ids), "classes": self.concepts}
+        return {"rows": len(ids), "classes": self.concepts}
 
     def classes(self) -> list[dict[str, Any]]:
         """What `classes.json` holds."""
