@@ -3,6 +3,7 @@ import pyarrow as pa
 import pytest
 from hypothesis import given
 from hypothesis import strategies as st
+from running import run, texts_pool
 
 from sensorium.core.errors import InputError, SettingError
 from sensorium.curate.balance import (
@@ -14,8 +15,12 @@ from sensorium.curate.balance import (
     tail_share,
     tail_threshold,
 )
+from sensorium.curate.curate import Curate
+from sensorium.curate.match import Match
+from sensorium.curate.metadata import Entries
 from sensorium.curate.steps import expand
 from sensorium.data.chance import hash_ids, uniform
+from sensorium.data.sources import Files
 
 lists = st.lists(st.lists(st.integers(0, 9), unique=True, max_size=5).map(sorted), max_size=40)
 
@@ -212,3 +217,17 @@ def test_with_images_counts_are_over_all_texts_and_one_text_stays():
 def test_hash_order_falls_back_on_ids():
     ids = pa.array(["c", "a", "b"])
     assert hash_order(ids, np.array([1, 1, 0], np.uint64)).tolist() == [2, 1, 0]
+
+
+def test_no_row_wins_its_coin(tmp_path):
+    pool = Files(str(texts_pool(tmp_path / "pool", ["a dog"] * 500)))
+    words = Match(vocabulary=Entries(entries=("dog",)))
+    never = next(seed for seed in range(100) if not wins(500, seed))
+    with pytest.raises(InputError, match=r"with t = 1 balancing kept none of the rows that match"):
+        run(Curate(pool=pool, steps=(words, Balance(t=1, seed=never))), tmp_path / "runs")
+
+
+def wins(number, seed):
+    """Rows r0000, r0001, ... that are kept with a chance of 1 in `number`."""
+    names = pa.array([f"r{row:04d}" for row in range(number)])
+    return int((uniform(hash_ids(names), seed, "balance", 0) < 1 / number).sum())

@@ -564,3 +564,60 @@ def test_memory_follows_the_piece(tmp_path):
     assert pa.total_allocated_bytes() - before < 50 << 20
     assert pa.default_memory_pool().max_memory() < max(peak, 500 << 20)
     assert rows(folder).num_rows > 0
+
+
+def test_what_the_pool_left_out_is_told(tmp_path):
+    folder = texts_pool(tmp_path / "pool", captions(20))
+    (folder / "notes.txt").write_text("x")
+    done, _ = run(Curate(pool=Files(str(folder)), steps=(Match(vocabulary=WORDS),)), tmp_path / "runs")
+    assert json.loads((done / "pool.json").read_text())["notes"] == ["left out, not parquet: notes.txt"]
+
+
+def test_rows_rejected_to_the_last_say_why(tmp_path):
+    table = pa.table({"id": pa.array(["", None], pa.string()), "text": ["a dog", "a cat"]})
+    pool = Files(str(write_pool(tmp_path / "pool", table)))
+    with pytest.raises(InputError, match=r"all 2 rows of pool .* were rejected, the first '00000:0': no id\.$"):
+        run(Curate(pool=pool, steps=(Match(vocabulary=WORDS),)), tmp_path / "runs")
+
+
+def test_pictures_that_are_not_there_to_the_last_say_why(tmp_path):
+    table = pa.table({"id": ["1", "2"], "text": ["a dog", "nothing"], "image": ["a.jpg", "b.jpg"]})
+    pool = Files(str(write_pool(tmp_path / "pool", table)))
+    with pytest.raises(InputError, match=r"no row is left, and 1 rows were rejected, the first '1': file not found\.$"):
+        run(Curate(pool=pool, steps=(Match(vocabulary=WORDS),)), tmp_path / "runs")
+
+
+@dataclass(frozen=True)
+class Rewrites:
+    """A step during which somebody else writes into the pool."""
+
+    path: str
+
+    columns: ClassVar = ("text",)
+    adds: ClassVar = ()
+
+    def __call__(self, table):
+        texts = pa.array(["a dog and more"] * table.num_rows)
+        pq.write_table(pa.table({"id": table["id"], "text": texts}), self.path)
+        return table
+
+
+def test_a_file_that_changes_meanwhile_is_noticed(tmp_path):
+    folder = texts_pool(tmp_path / "pool", captions(20), num_shards=2)
+    last = Curate(pool=Files(str(folder)), steps=(Rewrites(str(folder / "00001.parquet")),))
+    with pytest.raises(InputError, match=r"00001\.parquet of pool .* changed while being read; run again"):
+        run(last, tmp_path / "runs")
+    assert not list((tmp_path / "runs").rglob("pool.json"))
+    assert not list((tmp_path / "runs").rglob("rows"))
+
+
+@pytest.mark.parametrize("name", ["a:b", "s3:x", "~", os.fsdecode(b"caf\xe9")])
+def test_results_lie_anywhere(tmp_path, monkeypatch, name):
+    monkeypatch.chdir(tmp_path)
+    pool = pool_of(tmp_path / "pool", captions(40), num_shards=2, key=[str(row // 2) for row in range(40)])
+    steps = (Match(vocabulary=WORDS), Balance(t=5, by="key"), ShuffleText())
+    done, metrics = run(Curate(pool=pool, steps=steps), name)
+    assert (
+        sum(pq.ParquetFile(pa.OSFile(os.fsencode(path))).metadata.num_rows for path in (done / "rows").iterdir())
+        == (metrics["rows_out"])
+    )

@@ -91,3 +91,9 @@ def test_one_array():
     assert one_array(chunked).to_pylist() == ["a", "b"]
     assert one_array(pa.chunked_array([], pa.string())).to_pylist() == []
     assert one_array(chunked.chunk(0)).to_pylist() == ["a"]
+
+
+def test_a_document_is_no_list_of_entries():
+    with pytest.raises(InputError, match=r"^my\.txt holds an entry of 10,001 bytes that begins with 'xxxx"):
+        Vocabulary.build([("a", ["dog", "x" * 10_001])], "my.txt")
+    assert len(Vocabulary.build([("a", ["dog", "x" * 10_000])])) == 2

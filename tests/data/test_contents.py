@@ -86,3 +86,10 @@ def test_occurrences_begin_behind_earlier_shards():
 def test_a_table_without_rows_or_columns():
     assert row_digests(pa.table({"a": pa.array([], pa.string())})).shape == (0, 16)
     assert row_digests(pa.table({"a": [1, 2]}).select([])).shape == (2, 16)
+
+
+def test_dates_beyond_the_calendar_have_ids():
+    far = pa.array([2**30, 0, None], pa.int32()).view(pa.date32())
+    moments = pa.array([10**15, 0, None], pa.int64()).view(pa.timestamp("s", "UTC"))
+    digests = row_digests(pa.table({"day": far, "at": moments}))
+    assert len(np.unique(digests, axis=0)) == 3

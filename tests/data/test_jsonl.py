@@ -134,3 +134,21 @@ def test_pieces_hold_at_most_the_rows_asked_for(tmp_path):
     path = jsonl(tmp_path / "a.jsonl", [{"id": n} for n in range(10)])
     (shard,) = open_pool(Files(path))
     assert [piece.table.num_rows for piece in shard.pieces(rows=4)] == [4, 4, 2]
+
+
+@pytest.mark.parametrize(
+    ("content", "reason"),
+    [
+        ('{"id": "1"}'.encode("utf-16"), "invalid UTF-8: in the line (line 1)"),
+        (b"<html>404</html>\n", "invalid JSON: Expecting value: column 1 (line 1)"),
+        (b"\n[1]\n", "not a JSON object: but list (line 2)"),
+    ],
+)
+def test_a_pool_without_a_readable_line_says_why(tmp_path, content, reason):
+    (tmp_path / "a.jsonl").write_bytes(content)
+    with pytest.raises(InputError) as error:
+        Files(str(tmp_path)).shards()
+    assert str(error.value) == f"no line of {tmp_path}/a.jsonl can be read: {reason}."
+    jsonl(tmp_path / "b.jsonl", [{"id": "1", "text": "x"}])
+    found, rejected = read(tmp_path)
+    assert (list(found), [why for _, why in rejected]) == (["1"], [reason])

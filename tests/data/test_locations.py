@@ -222,3 +222,65 @@ def test_a_file_that_went_away(tmp_path):
 )
 def test_leaves_folder(path, leaves):
     assert leaves_folder(path, "/pool") is leaves
+
+
+def test_a_range_of_one_file(tmp_path):
+    touch(tmp_path / "0.tar")
+    assert names(tmp_path / "{0..0}.tar") == ["0.tar"]
+
+
+def test_pipes_and_links_in_circles_are_left_out_and_told(tmp_path):
+    touch(tmp_path / "pool" / "a.tar")
+    (tmp_path / "pool" / "itself").symlink_to("itself")
+    (tmp_path / "pool" / "gone.tar").symlink_to("nowhere")
+    os.mkfifo(tmp_path / "pool" / "pipe.tar")
+    for given in (tmp_path / "pool", tmp_path / "pool" / "*"):
+        found = locate(str(given))
+        assert [file.name for file in found.files] == ["a.tar"]
+        assert set(found.lost) == {"itself", "gone.tar", "pipe.tar"}
+    with pytest.raises(InputError, match=r"pipe\.tar is a pipe or a device; a pool is read more than once"):
+        locate(str(tmp_path / "pool" / "pipe.tar"))
+
+
+class Unreachable:
+    """A file system without a network."""
+
+    def __init__(self, error):
+        self.error = error
+
+    def __getattr__(self, name):
+        def fail(path, **_):
+            raise self.error
+
+        return fail
+
+
+def test_a_place_that_cannot_be_reached_is_one_sentence(monkeypatch):
+    monkeypatch.setattr(fsspec, "filesystem", lambda protocol: Unreachable(RuntimeError("no route\nto host.")))
+    Unreachable._strip_protocol = staticmethod(lambda given: given.partition("://")[2])
+    with pytest.raises(InputError, match=r"^memory://x/y cannot be reached \(RuntimeError: no route to host\)\.$"):
+        locate("memory://x/y")
+
+
+def test_a_web_server_without_a_network_is_not_called_a_missing_file(monkeypatch):
+    missing = FileNotFoundError("http://x/y")
+    missing.__cause__ = ConnectionRefusedError("refused")
+    web = Unreachable(missing)
+    web.exists = lambda path: False
+    web._strip_protocol = lambda given: given
+    monkeypatch.setattr(fsspec, "filesystem", lambda protocol: web)
+    with pytest.raises(InputError, match=r"^http://x/y cannot be reached \(refused\)\.$"):
+        locate("http://x/y")
+    missing.__cause__ = None
+    with pytest.raises(InputError, match="there is no file or folder http://x/y"):
+        locate("http://x/y")
+
+
+def test_a_stamp_shows_a_change(tmp_path):
+    (file,) = locate(str(touch(tmp_path / "a.tar"))).files
+    before = file.stamp()
+    assert file.stamp() == before
+    touch(tmp_path / "a.tar", b"longer")
+    assert file.stamp() != before
+    (tmp_path / "a.tar").unlink()
+    assert file.stamp() is None

@@ -167,3 +167,12 @@ def test_damaged_bytes_give_a_picture_or_a_reason(form, data):
     else:
         reason_length = 0
     assert reason_length < 40
+
+
+def test_what_a_reader_of_pillow_raises_rejects_the_picture(monkeypatch):
+    def fail(self):
+        raise RuntimeError("Failed to decode image: Missing or empty image item")  # as its AVIF reader does
+
+    monkeypatch.setattr("PIL.PngImagePlugin.PngImageFile.load", fail)
+    with pytest.raises(BrokenMediaError, match="broken image"):
+        decode_image(image())

@@ -87,3 +87,14 @@ def test_stems_are_unique(tmp_path):
         parquet(tmp_path / name, [{"id": name}])
     assert [stem for _, stem in select([str(tmp_path)]).stems()] == ["a.parquet", "a.pq", "b"]
     assert len({shard.name for shard in Files(tmp_path).shards()}) == 3
+
+
+def test_links_to_nowhere_are_told(tmp_path):
+    parquet(tmp_path / "pool" / "a.parquet", [{"id": "1"}])
+    (tmp_path / "pool" / "b.parquet").symlink_to("nowhere")
+    chosen = select([str(tmp_path / "pool")])
+    assert [file.name for file in chosen.files] == ["a.parquet"]
+    assert chosen.notes == ("left out, links to nowhere or back, pipes or devices: b.parquet",)
+    (tmp_path / "pool" / "a.parquet").unlink()
+    with pytest.raises(InputError, match=r"no files but links to nowhere or back, pipes or devices \(b\.parquet\)"):
+        select([str(tmp_path / "pool")])

@@ -260,3 +260,36 @@ def test_real_sets_open():
                 assert rows > 0
                 opened += 1
     assert opened
+
+
+def test_ids_are_numbers_here_and_text_there(tmp_path):
+    parquet(tmp_path / "a.parquet", [{"id": 1, "text": "x"}])
+    parquet(tmp_path / "b.parquet", [{"id": "b", "text": "y"}])
+    parquet(tmp_path / "c.parquet", pa.table({"id": pa.array([b"c"]).dictionary_encode(), "text": ["z"]}))
+    found, rejected = read(tmp_path)
+    assert ({name: row["text"] for name, row in found.items()}, rejected) == ({"1": "x", "b": "y", "c": "z"}, [])
+
+
+def test_ids_of_other_types_are_refused_with_a_way_out(tmp_path):
+    path = parquet(tmp_path / "a.parquet", [{"id": 1.0, "text": "x"}])
+    with pytest.raises(InputError, match=r"is double; ids must be text or whole numbers\. Use ids='content'"):
+        read(path)
+    assert len(read(Files(str(path), ids="content"))[0]) == 1
+
+
+def test_uuids_are_ids(tmp_path):
+    column = pa.ExtensionArray.from_storage(pa.uuid(), pa.array([bytes(range(16)), None], pa.binary(16)))
+    found, rejected = read(parquet(tmp_path / "a.parquet", pa.table({"id": column})))
+    assert (list(found), rejected) == (["000102030405060708090a0b0c0d0e0f"], [("a:1", "no id")])
+
+
+def test_every_shard_knows_what_was_left_out(tmp_path, monkeypatch):
+    parquet(tmp_path / "a.parquet", [{"id": "1", "text": "x"}])
+    parquet(tmp_path / "b.parquet", [{"id": "2"}])
+    (tmp_path / "readme.md").write_text("x")
+    pool = Files(str(tmp_path))
+    expected = ("left out, not parquet: readme.md", "column 'text' is absent in b.parquet; its rows have null there")
+    assert [shard.layout.notes for shard in pool.shards()] == [expected, expected]
+    assert pool.notes() == list(expected)
+    monkeypatch.setattr("sensorium.data.sources.MOST_NOTES", 1)
+    assert pool.shards()[0].layout.notes == (expected[0], "and 1 notes more")

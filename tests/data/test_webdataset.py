@@ -266,3 +266,36 @@ def test_the_order_of_members_does_not_matter(tmp_path_factory, names):
             f"{key}.txt",
             f"{key}.json",
         )
+
+
+def test_names_with_dots_for_folders(tmp_path):
+    members = [("./a.txt", b"a"), ("././b.txt", b"b"), ("d/./c.txt", b"c"), ("../x.txt", b"x"), ("d/../y.txt", b"y")]
+    found, rejected = read(tar(tmp_path / "t.tar", members))
+    assert {name: row["text"] for name, row in found.items()} == {"t/a": "a", "t/b": "b", "t/d/c": "c"}
+    assert rejected == [
+        ("t/../x", "name leaves the tar: member '../x.txt'"),
+        ("t/d/../y", "name leaves the tar: member 'd/../y.txt'"),
+    ]
+
+
+def test_a_negative_size_is_damage(tmp_path):
+    header = bytearray(tarfile.TarInfo("b.txt").tobuf(tarfile.USTAR_FORMAT))
+    header[124:136] = b"-0000001000\0"
+    header[148:156] = b" " * 8
+    header[148:156] = b"%06o\0 " % sum(header)
+    path = tar(tmp_path / "t.tar", [("a.txt", b"a")])
+    path.write_bytes(path.read_bytes()[:1024] + bytes(header) + bytes(10240))
+    found, rejected = read(path)
+    assert list(found) == ["t/a"]
+    assert rejected == [("t:end", "damaged tar: 'b.txt' has -512 bytes near byte 513")]
+
+
+def test_a_field_id_is_no_second_id(tmp_path):
+    found, _ = read(tar(tmp_path / "t.tar", [("a.txt", b"x"), ("a.id", b"zz")]))
+    assert found == {"t/a": {"id": "t/a", "text": "x", "member.id": b"zz"}}
+
+
+def test_reasons_are_few_however_many_members_are_bad(tmp_path):
+    members = [(f"{row}.json", content) for row, content in enumerate([b"[1]", b"7", b"{", b'{"text": "x"}'])]
+    _, rejected = read(tar(tmp_path / "t.tar", members))
+    assert [reason.partition(":")[0] for _, reason in rejected] == ["not a JSON object"] * 2 + ["invalid JSON"]
