@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import shlex
-import sys
 from collections.abc import Mapping
 from pathlib import Path
 from typing import TYPE_CHECKING, Annotated, Any
@@ -105,7 +104,7 @@ def _run(name: str, context: typer.Context, record: Path, seeds: str, execution:
     settings = ClaimOptions(
         params=read_options(variant, given, options.own(context)),
         seeds=_read_seeds(seeds),
-        command=shlex.join(["sensorium", *sys.argv[1:]]),
+        command=_command(name, given, seeds),
         paper=recipe.paper(),
         say=execution.progress.say,
     )
@@ -136,6 +135,12 @@ def find_claim(name: str) -> tuple[Recipe, Claim, str]:
     if not isinstance(found, Claim):
         raise SettingError(f"{recipe.name} has no claim; a recipe states one as CLAIM = Claim(...).")
     return recipe, found, recipe.name
+
+
+def _command(name: str, given: Mapping[str, str], seeds: str) -> str:
+    """How to run this again anywhere: without the folders and the pace of this machine."""
+    words = [word for option, text in given.items() for word in (f"--{option}", text)]
+    return shlex.join(["sensorium", "claim", name, *words, *(["--seeds", seeds] if seeds else [])])
 
 
 def _refuse_fixed(recipe: Recipe, wanted: Claim, given: Mapping[str, str]) -> None:
