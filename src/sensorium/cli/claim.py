@@ -104,7 +104,7 @@ def _run(name: str, context: typer.Context, record: Path, seeds: str, execution:
     settings = ClaimOptions(
         params=read_options(variant, given, options.own(context)),
         seeds=_read_seeds(seeds),
-        command=_command(name, given, seeds),
+        command=_command(name, given, seeds, execution.machine.precision),
         paper=recipe.paper(),
         say=execution.progress.say,
     )
@@ -137,10 +137,12 @@ def find_claim(name: str) -> tuple[Recipe, Claim, str]:
     return recipe, found, recipe.name
 
 
-def _command(name: str, given: Mapping[str, str], seeds: str) -> str:
+def _command(name: str, given: Mapping[str, str], seeds: str, precision: str) -> str:
     """How to run this again anywhere: without the folders and the pace of this machine."""
     words = [word for option, text in given.items() for word in (f"--{option}", text)]
-    return shlex.join(["sensorium", "claim", name, *words, *(["--seeds", seeds] if seeds else [])])
+    words += ["--seeds", seeds] if seeds else []
+    words += ["--precision", precision] if precision != "32" else []
+    return shlex.join(["sensorium", "claim", name, *words])
 
 
 def _refuse_fixed(recipe: Recipe, wanted: Claim, given: Mapping[str, str]) -> None:
