@@ -1,5 +1,6 @@
 from __future__ import annotations
 
+import contextlib
 import json
 import os
 
@@ -7,6 +8,9 @@ import pyarrow as pa
 import pyarrow.parquet as pq
 import pytest
 from tests.cli.conftest import CAPTIONS
+
+from sensorium.core.errors import InputError
+from sensorium.core.store import locked
 
 GO = ("--concepts", "entries.txt", "--t", 100)
 
@@ -185,3 +189,40 @@ class TestNames:
         assert ran.code == 2
         assert ran.error == "web/{00000..00003}.parquet names 4 files, but 1 of them is missing: 00002.parquet."
         assert sensorium("curate", "web", *GO, "--out", "out").out.startswith("3 rows in = 3 out")
+
+
+@pytest.mark.parametrize("out", ["s3://bucket/x", "file:///tmp/x", "memory://x"])
+def test_the_result_lies_on_this_machine(sensorium, pool, tmp_path, out):
+    before = sorted(tmp_path.iterdir())
+    ran = sensorium("curate", pool, *GO, "--out", out)
+    assert (ran.code, "looks like a URI; results are written into a folder of this machine" in ran.error) == (2, True)
+    assert sorted(tmp_path.iterdir()) == before
+
+
+def test_a_pattern_for_all_folders_does_not_find_the_result(sensorium, pool, tmp_path):
+    write(tmp_path / "crawl/deep/a.parquet", CAPTIONS)
+    ran = sensorium("curate", "crawl/**/*.parquet", *GO, "--out", "crawl/out")
+    assert (ran.code, ran.error[:33]) == (2, "--out crawl/out lies inside the p")
+    assert sensorium("curate", "crawl/**/*.parquet", *GO, "--out", "out").code == 0
+
+
+def test_what_took_long_is_kept_when_an_input_fails(sensorium, pool, tmp_path, monkeypatch):
+    (tmp_path / "other.txt").write_text("unicorn\n")
+    words = ("curate", pool, "--concepts", "other.txt", "--t", 5, "--out", "curated")
+    assert sensorium(*words).error.startswith("curated: no text of the pool matches")
+    assert not (tmp_path / "curated").exists()
+    monkeypatch.setattr("sensorium.cli.curate.SOON_SECONDS", 0.0)
+    assert sensorium(*words).code == 2
+    assert (tmp_path / "curated/begun.json").exists()
+
+
+def test_another_run_that_began_meanwhile_is_left_alone(sensorium, pool, tmp_path, monkeypatch):
+    def begins(*_):
+        stack.enter_context(locked(tmp_path / "curated"))
+        (tmp_path / "curated/rows").mkdir()
+        raise InputError("one file is broken.")
+
+    monkeypatch.setattr("sensorium.api.finish_at", begins)
+    with contextlib.ExitStack() as stack:
+        assert sensorium("curate", pool, *GO, "--out", "curated").error == "one file is broken."
+        assert (tmp_path / "curated/rows").is_dir()

@@ -120,3 +120,34 @@ class TestPeek:
     def test_a_pool_without_rows_is_shown_by_its_columns(self, sensorium, tmp_path):
         pq.write_table(pa.table({"id": pa.array([], pa.string())}), tmp_path / "none.parquet")
         assert sensorium("data", "peek", "none.parquet", "--json").document["rows"] == []
+
+    def test_rows_that_cannot_be_used_are_shown_with_their_reason(self, sensorium, tmp_path):
+        lines = ['{"id": "1", "text": "x"}', *['{"id": "2", "text'] * 7, '{"id": "3", "text": "y"}', ""]
+        (tmp_path / "a.jsonl").write_text("\n".join(lines))
+        out = sensorium("data", "peek", "a.jsonl", "--rows", 2).out.splitlines()
+        assert out[2:5] == ["rows: 9, shards: 1", "id=1; text=x", "id=3; text=y"]
+        assert out[5].startswith("rejected: a:2: invalid JSON")
+        assert out[7:] == ["rejected: 5 more of the rows looked at"]
+        document = sensorium("data", "peek", "a.jsonl", "--json").document
+        assert (document["num_rows"], len(document["rows"]), len(document["rejected"])) == (9, 2, 7)
+        assert document["rejected"][0]["id"] == "a:2"
+
+    def test_a_pool_of_rejects_is_not_read_to_its_end(self, sensorium, tmp_path, monkeypatch):
+        monkeypatch.setattr("sensorium.cli.data.MANY_REJECTED", 3)
+        pq.write_table(pa.table({"id": pa.nulls(50), "text": ["x"] * 50}), tmp_path / "a.parquet")
+        document = sensorium("data", "peek", "a.parquet", "--rows", 5, "--json").document
+        assert (document["rows"], len(document["rejected"])) == ([], 5)
+
+    def test_values_that_json_or_python_have_no_word_for(self, sensorium, tmp_path):
+        far = pa.array([10**15], pa.int64()).view(pa.timestamp("ms"))
+        pq.write_table(pa.table({"id": ["1"], "s": [float("nan")], "at": far}), tmp_path / "a.parquet")
+        ran = sensorium("data", "peek", "a.parquet", "--json")
+        assert "NaN" not in ran.out
+        assert ran.document["rows"] == [{"id": "1", "s": "nan", "at": 10**15}]
+        assert sensorium("data", "peek", "a.parquet").out.splitlines()[-1] == f"id=1; s=nan; at={10**15}"
+
+    def test_ids_may_come_from_elsewhere(self, sensorium, tmp_path):
+        pq.write_table(pa.table({"id": [1.5, 2.5], "text": ["x", "y"]}), tmp_path / "a.parquet")
+        assert "column 'id' of pool a.parquet is double" in sensorium("data", "peek", "a.parquet").error
+        rows = sensorium("data", "peek", "a.parquet", "--ids", "content", "--json").document["rows"]
+        assert [(len(row["id"]), row["text"]) for row in rows] == [(32, "x"), (32, "y")]

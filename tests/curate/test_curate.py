@@ -28,6 +28,7 @@ from sensorium.curate.match import Match
 from sensorium.curate.metadata import Entries
 from sensorium.curate.subset import RandomSubset, ShuffleText
 from sensorium.data.sources import Files
+from sensorium.data.table_file import read_table
 
 ENTRIES = ("dog", "cat", "quokka", "axolotl", "hot dog", "unicorn")
 WORDS = Entries(entries=ENTRIES)
@@ -617,7 +618,4 @@ def test_results_lie_anywhere(tmp_path, monkeypatch, name):
     pool = pool_of(tmp_path / "pool", captions(40), num_shards=2, key=[str(row // 2) for row in range(40)])
     steps = (Match(vocabulary=WORDS), Balance(t=5, by="key"), ShuffleText())
     done, metrics = run(Curate(pool=pool, steps=steps), name)
-    assert (
-        sum(pq.ParquetFile(pa.OSFile(os.fsencode(path))).metadata.num_rows for path in (done / "rows").iterdir())
-        == (metrics["rows_out"])
-    )
+    assert sum(read_table(path).num_rows for path in (done / "rows").iterdir()) == metrics["rows_out"] > 0

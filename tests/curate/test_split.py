@@ -4,9 +4,13 @@ import pyarrow as pa
 import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
+from running import run, texts_pool
 
-from sensorium.core.errors import SettingError
+from sensorium.core.errors import InputError, SettingError
+from sensorium.curate.balance import DrawText
+from sensorium.curate.curate import Curate
 from sensorium.curate.split import HoldOut
+from sensorium.data.sources import Files
 
 
 def kept(table, **settings):
@@ -56,3 +60,10 @@ def test_another_seed_gives_other_parts():
 def test_bad_settings_are_refused(wrong):
     with pytest.raises(SettingError):
         HoldOut(**wrong)
+
+
+@pytest.mark.parametrize("step", [HoldOut(by="tags"), DrawText(by="tags")])
+def test_lists_have_no_equals(tmp_path, step):
+    pool = Files(str(texts_pool(tmp_path / "pool", ["a", "b"], tags=[["x"], ["x"]])))
+    with pytest.raises(InputError, match=r"^column 'tags' is list<element: string>; it must be text or numbers"):
+        run(Curate(pool=pool, steps=(step,)), tmp_path / "runs")

@@ -12,6 +12,7 @@ from running import ids, rows, run, write_pool
 from sensorium.curate.curate import Curate
 from sensorium.curate.match import Match
 from sensorium.curate.metadata import Entries
+from sensorium.data.blobs import embed
 from sensorium.data.media import decode_image
 from sensorium.data.sources import Files
 
@@ -71,3 +72,29 @@ def test_bytes_that_are_inside_already_stay_as_they_are(tmp_path):
     folder = write_pool(tmp_path / "pool", pa.table({"id": ["a"], "text": ["dog"], "image": image}))
     found = rows(curated(folder, tmp_path))
     assert found["image"].to_pylist() == image.to_pylist()
+
+
+@pytest.mark.parametrize("most", [1, 150, 1 << 20])
+def test_memory_follows_the_bytes_of_files_not_their_number(tmp_path, monkeypatch, most):
+    monkeypatch.setattr("sensorium.curate.whole.STEP_BYTES", most)
+    held = []
+    monkeypatch.setattr("sensorium.curate.whole.embed", lambda *given, **more: noted(held, *given, **more))
+    folder = tmp_path / "pool"
+    folder.mkdir()
+    for row in range(20):
+        (folder / f"{row}.png").write_bytes(bytes(40 + row))
+        (folder / f"{row}.wav").write_bytes(bytes(10 * row + 1))
+    media = {"image": [f"{row}.png" for row in range(20)], "audio": [f"{row}.wav" for row in range(20)]}
+    table = pa.table({"id": [f"r{row:02d}" for row in range(20)], "text": ["dog"] * 18 + ["cat"] * 2, **media})
+    done = curated(write_pool(folder, table), tmp_path)
+    found = rows(done)
+    assert [len(value["bytes"]) for value in found["image"].to_pylist()] == [40 + row for row in range(18)]
+    assert [len(value["bytes"]) for value in found["audio"].to_pylist()] == [10 * row + 1 for row in range(18)]
+    assert ids(done, "dropped") == ["r18", "r19"]
+    assert max(held) < most + 200
+
+
+def noted(held, *given, **more):
+    column, faults = embed(*given, **more)
+    held.append(sum(len(value["bytes"]) for value in column.to_pylist() if value))
+    return column, faults

@@ -168,3 +168,36 @@ def test_memory_does_not_follow_the_row_group(tmp_path):
     rows, grown = map(int, said.stdout.split())
     assert rows == 250_000
     assert grown < 200, "MiB for a row group of 250 MB"
+
+
+DAMAGED = """
+import io, sys
+import pyarrow as pa, pyarrow.parquet as pq
+from sensorium.core.errors import InputError
+from sensorium.data import parquet
+from sensorium.data.sources import Files
+
+parquet.PIECE_BYTES = 1  # so that the sizes of column chunks are asked for
+out = io.BytesIO()
+pq.write_table(pa.table({"text": ["a", None]}), out, compression="none", store_schema=False)
+whole = out.getvalue()
+refused = 0
+for place in range(len(whole) - 8 - int.from_bytes(whole[-8:-4], "little"), len(whole) - 8):
+    for change in (1, 0x10):
+        with open(sys.argv[1], "wb") as file:
+            file.write(whole[:place] + bytes([whole[place] ^ change]) + whole[place + 1 :])
+        try:
+            for shard in Files(sys.argv[1], ids="content").shards():
+                list(shard.pieces())
+        except InputError:
+            refused += 1
+print(refused)
+"""
+
+
+def test_no_damage_of_the_footer_ends_the_process(tmp_path):
+    """Pyarrow ends the process where a damaged column chunk is asked for its size."""
+    words = [sys.executable, "-c", DAMAGED, str(tmp_path / "a.parquet")]
+    ran = subprocess.run(words, capture_output=True, text=True, check=False)
+    assert ran.returncode == 0, ran.stderr
+    assert int(ran.stdout) > 50

@@ -1,5 +1,7 @@
 from __future__ import annotations
 
+import os
+
 import numpy as np
 import pyarrow as pa
 import pyarrow.parquet as pq
@@ -128,3 +130,11 @@ def test_shards_that_disagree_are_named():
     good, bad = pa.table({"id": ["a"], "text": ["x"]}), pa.table({"id": ["b"], "other": ["x"]})
     with pytest.raises(InputError, match="second has other columns"):
         Rows([Shard("first", good), Shard("second", bad)], ["text"])
+
+
+def test_the_mapped_file_lies_anywhere(tmp_path):
+    scratch = tmp_path / os.fsdecode(b"caf\xe9")
+    for _ in range(2):
+        rows = Rows(write(tmp_path / "pool", [5]), ["text"], memory_bytes=10, scratch=scratch)
+        assert rows.mapped
+        assert rows.take(np.array([4]))["id"].to_pylist() == ["r4"]

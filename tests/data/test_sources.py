@@ -293,3 +293,13 @@ def test_every_shard_knows_what_was_left_out(tmp_path, monkeypatch):
     assert pool.notes() == list(expected)
     monkeypatch.setattr("sensorium.data.sources.MOST_NOTES", 1)
     assert pool.shards()[0].layout.notes == (expected[0], "and 1 notes more")
+
+
+def test_numbers_that_would_lose_digits_are_named(tmp_path):
+    parquet(tmp_path / "a.parquet", pa.table({"id": ["1"], "user": pa.array([2**53 + 1])}))
+    parquet(tmp_path / "b.parquet", pa.table({"id": ["2"], "user": [0.5]}))
+    with pytest.raises(
+        InputError, match=r"^column 'user' of a in pool .* is int64 and cannot be read as double, which"
+    ):
+        read(tmp_path)
+    assert sorted(read(tmp_path, ["id"])[0]) == ["1", "2"]

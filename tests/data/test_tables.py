@@ -183,3 +183,19 @@ def test_suffixes_by_content():
     assert suffix_of(b"RIFF\0\0\0\0WAVE") == "wav"
     assert suffix_of(b"\0\0\0\x18ftypmp42") == "mp4"
     assert suffix_of(b"") == "bin"
+
+
+@pytest.mark.parametrize("suffix", ["gz", "zst"])
+def test_json_lines_are_compressed_by_their_name(tmp_path, suffix):
+    table = pa.table({"id": ["1", "2"], "text": ["a\u2028b", "c"]})
+    for name in ("one", "two"):
+        write_jsonl(tmp_path / f"{name}.jsonl.{suffix}", [table])
+    assert read(tmp_path / f"one.jsonl.{suffix}")[0] == {row["id"]: row for row in table.to_pylist()}
+    assert (tmp_path / f"one.jsonl.{suffix}").read_bytes() == (tmp_path / f"two.jsonl.{suffix}").read_bytes()
+
+
+def test_tars_are_written_plain(tmp_path):
+    for name in ("a.tgz", "a.tar.gz", "a.tar.zst"):
+        with pytest.raises(SettingError, match="tars are written plain"):
+            write_tar(tmp_path / name, [pa.table({"id": ["1"]})])
+    assert list(tmp_path.iterdir()) == []

@@ -104,3 +104,9 @@ def test_what_cannot_be_decoded_leaves_its_reason_and_its_caption():
 def test_notes_name_the_language_and_one_column():
     assert samples([{"text": "x", "lang": "de", "kind": "file name"}], note="kind")[0].note == "de · file name"
     assert samples([{"text": "x", "kind": None}], note="kind")[0].note == ""
+
+
+@pytest.mark.parametrize("value", [7, [1, 2], 0.5])
+def test_a_column_called_image_that_holds_no_media_is_shown_as_text(value):
+    (one,) = samples([{"id": "a", "text": "a dog", "image": value}], None)
+    assert (one.image, one.why, one.caption.content) == ("", "", "a dog")

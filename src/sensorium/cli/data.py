@@ -76,14 +76,16 @@ def peek(
     pool: Annotated[str, typer.Argument(help="Files, a folder, a pattern, a URI, or a set.")],
     rows: Annotated[int, typer.Option(metavar=options.NUMBER, min=1, max=1000, help="Rows to print.")] = 5,
     columns: Annotated[str, typer.Option(metavar="OURS=YOURS", help="Names in your files, as in text=caption.")] = "",
+    ids: Annotated[str, typer.Option(metavar="HOW", help="Where ids come from: given, shard or content.")] = "given",
     json: options.AsJson = False,
 ) -> None:
     """Print a pool's columns, what was left out, its first rows, and those among them that cannot be used."""
     from sensorium.core.recipe import read_value
+    from sensorium.data.shards import Ids
     from sensorium.data.sources import parse_pool
 
-    files = parse_pool(pool, columns=read_value(dict[str, str], columns, "--columns"))
-    shards = files.shards()
+    renamed = read_value(dict[str, str], columns, "--columns")
+    shards = parse_pool(pool, columns=renamed, ids=read_value(Ids, ids, "--ids")).shards()
     kinds = {field.name: str(field.type) for field in shards[0].schema()} if shards else {}
     notes = shards[0].layout.notes if shards else ()
     counts = [shard.num_rows for shard in shards]
@@ -125,7 +127,7 @@ def _values(column: pa.ChunkedArray) -> list[Any]:
     """Python's values; as text where Python has no word for one, such as a date in the year 50,000."""
     try:
         return list(column.to_pylist())
-    except (ValueError, OverflowError):
+    except (ValueError, ArithmeticError):
         width = {32: "int32", 64: "int64"}.get(getattr(column.type, "bit_width", 0))
         return [f"<{column.type}>"] * len(column) if width is None else column.cast(width).to_pylist()
 

@@ -20,7 +20,7 @@ import pyarrow.compute as pc
 from sensorium.core import files
 from sensorium.curate.side import Rows, Stream, first_rows, later_rows
 from sensorium.curate.states import add_up, read_state, write_state
-from sensorium.curate.steps import DROPPED, Fold, Gather, checked
+from sensorium.curate.steps import DROPPED, Fold, Gather, as_text, checked
 from sensorium.curate.vocabulary import one_array
 from sensorium.curate.whole import whole
 from sensorium.data.chance import hash_ids
@@ -246,7 +246,7 @@ class Scatter(Pass):
 def table_of(rows: pa.Table, key: str, num_tables: int) -> np.ndarray:
     """Which table each row goes to, (N,) int64: by the hash of its key, or of its id without one."""
     ids = one_array(rows["id"])
-    keys = one_array(rows[key]).cast(pa.string()) if key != "id" else ids
+    keys = as_text(rows[key], key) if key != "id" else ids
     hashes = hash_ids(pc.coalesce(keys, ids))
     return (hashes % np.uint64(num_tables)).astype(np.int64)
 

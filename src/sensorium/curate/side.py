@@ -78,12 +78,11 @@ class Rows:
         reason, by = self.reason.filter(wanted), self.by[mask]
         return Rows(self.table.filter(wanted), self.place[mask], reason, by, self.added)
 
-    def slices(self, rows: int) -> Iterator[Rows]:
-        """The same rows, at most so many at a time; at least one slice."""
-        for first in range(0, max(1, len(self.by)), rows):
-            last = first + rows
-            table, reason = self.table.slice(first, rows), self.reason.slice(first, rows)
-            yield Rows(table, self.place[first:last], reason, self.by[first:last], self.added)
+    def slice(self, first: int, rows: int) -> Rows:
+        """At most so many of the same rows, from the first named on."""
+        last = first + rows
+        table, reason = self.table.slice(first, rows), self.reason.slice(first, rows)
+        return Rows(table, self.place[first:last], reason, self.by[first:last], self.added)
 
     def side(self) -> pa.Table:
         """What goes into the side file."""

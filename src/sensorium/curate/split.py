@@ -11,8 +11,7 @@ import pyarrow.compute as pc
 
 from sensorium.core.errors import SettingError, unknown
 from sensorium.curate.states import State
-from sensorium.curate.steps import DROPPED, reason_where, with_columns
-from sensorium.curate.vocabulary import one_array
+from sensorium.curate.steps import DROPPED, as_text, reason_where, with_columns
 from sensorium.data.chance import hash_ids, uniform
 
 
@@ -48,7 +47,7 @@ class HoldOut:
 
     def __call__(self, table: pa.Table) -> pa.Table:
         """Drop the rows of the other part."""
-        values = pc.coalesce(one_array(table[self.by]).cast(pa.string()), one_array(table["id"]).cast(pa.string()))
+        values = pc.coalesce(as_text(table[self.by], self.by), as_text(table["id"], "id"))
         held = uniform(hash_ids(values), self.seed, "held out") < self.share
         gone = ~held if self.part == "held" else held
         return with_columns(table, {DROPPED: reason_where(gone, "held out" if self.part == "rest" else "not held out")})

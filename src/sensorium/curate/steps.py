@@ -31,9 +31,10 @@ import numpy as np
 import pyarrow as pa
 import pyarrow.compute as pc
 
-from sensorium.core.errors import SettingError, StageFailedError
+from sensorium.core.errors import InputError, SettingError, StageFailedError
 from sensorium.core.stage import Here
 from sensorium.curate.states import State
+from sensorium.curate.vocabulary import one_array
 
 DROPPED = "dropped"
 
@@ -185,6 +186,19 @@ def with_columns(table: pa.Table, columns: Mapping[str, Any]) -> pa.Table:
         else:
             table = table.append_column(name, values)
     return table
+
+
+def as_text(column: pa.ChunkedArray | pa.Array, name: str) -> pa.Array:
+    """A column as texts, to find equal values by.
+
+    Raises:
+        InputError: its values are lists, structs or the like.
+    """
+    array = one_array(column)
+    try:
+        return array.cast(pa.string())
+    except pa.ArrowException as error:
+        raise InputError(f"column '{name}' is {array.type}; it must be text or numbers here.") from error
 
 
 def reason_where(gone: np.ndarray, reason: str, others: pa.Array | None = None) -> pa.Array:

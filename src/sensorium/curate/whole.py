@@ -14,7 +14,8 @@ from sensorium.data.blobs import embed, needs_embedding
 from sensorium.data.schema import MEDIA
 from sensorium.data.shards import Shard
 
-STEP = 256  # rows whose files are in memory at once
+STEP = 256  # rows whose files are in memory at once,
+STEP_BYTES = 64 << 20  # and about so many bytes of them, unless a single file has more
 
 
 def whole(rows: Rows, shard: Shard) -> Iterator[tuple[Rows, pa.Table]]:
@@ -28,19 +29,31 @@ def whole(rows: Rows, shard: Shard) -> Iterator[tuple[Rows, pa.Table]]:
     if not apart:
         yield rows, rejected.table(shard.name, [])
         return
-    for part in rows.slices(STEP):
+    first, done = 0, False
+    while not done:
+        part = rows.slice(first, STEP)
+        found = {name: embed(_of_kept(part, name), folder=shard.folder, max_bytes=STEP_BYTES) for name in apart}
+        part = part.slice(0, min(len(column) for column, _ in found.values()))
+        first, done = first + len(part.by), first + len(part.by) >= len(rows.by)
         faults: dict[int, str] = {}
-        for name in apart:
-            kind = part.table[name].type
-            kept = pc.if_else(pa.array(part.alive), part.table[name].combine_chunks(), pa.scalar(None, kind))
-            column, found = embed(kept, folder=shard.folder)
-            faults |= found
-            place = part.table.column_names.index(name)
-            part.table = part.table.set_column(place, name, column.cast(kind) if pa.types.is_struct(kind) else column)
+        for name, (column, reasons) in found.items():
+            faults |= {row: reason for row, reason in reasons.items() if row < len(part.by)}
+            part.table = part.table.set_column(
+                part.table.column_names.index(name), name, _as_before(column, table[name].type)[: len(part.by)]
+            )
         refused = [(part.table["id"][row].as_py(), reason) for row, reason in sorted(faults.items())]
         usable = np.ones(len(part.by), bool)
         usable[list(faults)] = False
         yield part.only(pa.array(usable)), rejected.table(shard.name, refused)
+
+
+def _of_kept(part: Rows, name: str) -> pa.Array:
+    column = part.table[name].combine_chunks()
+    return pc.if_else(pa.array(part.alive), column, pa.scalar(None, column.type))
+
+
+def _as_before(column: pa.Array, kind: pa.DataType) -> pa.Array:
+    return column.cast(kind) if pa.types.is_struct(kind) else column
 
 
 def _holds_paths(column: pa.ChunkedArray) -> bool:

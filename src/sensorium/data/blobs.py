@@ -68,25 +68,33 @@ def _read(path: str, folder: str | None) -> bytes:
         raise BrokenMediaError("cannot be read") from error
 
 
-def embed(column: pa.Array | pa.ChunkedArray, *, folder: str) -> tuple[pa.Array, dict[int, str]]:
+def embed(
+    column: pa.Array | pa.ChunkedArray, *, folder: str, max_bytes: int = MAX_BYTES
+) -> tuple[pa.Array, dict[int, str]]:
     """A media column with its bytes inside, for tables that will lie in another folder than their files.
 
     Args:
         column: structs, bytes or paths, shape (N,).
         folder: where relative paths start.
+        max_bytes: reading ends with the row that reaches so many; the rest is for another call.
 
     Returns:
-        Structs {bytes, path}, and row -> reason for those whose file cannot be read (null in the column).
+        Structs {bytes, path} of the first rows, at least one, and row -> reason for those whose file cannot be
+        read (null in the column).
     """
     faults: dict[int, str] = {}
     contents: list[bytes | None] = []
     paths: list[str | None] = []
+    held = 0
     for row, value in enumerate(column.to_pylist()):
+        if held >= max_bytes:
+            break
         path = value.get("path") if isinstance(value, dict) else value if isinstance(value, str) else None
         content = None
         if value is not None:
             try:
                 content = media_bytes(value, folder=folder)
+                held += len(content)
             except BrokenMediaError as error:
                 faults[row] = error.reason
         contents.append(content)

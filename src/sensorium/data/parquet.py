@@ -51,7 +51,7 @@ class ParquetPart:
                 if not names:
                     yield from self._bare(rows)
                     return
-                size = _batch_rows(file.metadata, range(self.start, self.stop), names, rows)
+                size = _batch_rows(file, range(self.start, self.stop), names, rows)
                 groups = list(range(self.start, self.stop))
                 for batch in (
                     file.iter_batches(size, row_groups=groups, columns=names, use_threads=False) if groups else ()
@@ -108,13 +108,15 @@ def _cuts(sizes: Sequence[int]) -> list[tuple[int, int]]:
     return [*cuts, (start, len(sizes))]
 
 
-def _batch_rows(metadata: pq.FileMetaData, groups: range, names: Sequence[str], rows: int) -> int:
+def _batch_rows(file: pq.ParquetFile, groups: range, names: Sequence[str], rows: int) -> int:
     """So many rows that a batch of these columns stays near PIECE_BYTES, at least 1."""
     fewest = rows
     for number in groups:
-        group = metadata.row_group(number)
+        group = file.metadata.row_group(number)
         width = group.total_byte_size / max(1, group.num_rows)
         if rows * width > PIECE_BYTES:
+            # A damaged column chunk raises when it is read; asked for its size, it would end the process.
+            next(file.iter_batches(1, row_groups=[number], columns=list(names), use_threads=False), None)
             columns = (group.column(position) for position in range(group.num_columns))
             held = (one.total_uncompressed_size for one in columns if _is_of(one.path_in_schema, names))
             width = sum(held) / max(1, group.num_rows)

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import os
 from collections.abc import Iterator, Mapping, Sequence
 from contextlib import AbstractContextManager, nullcontext
 from pathlib import Path
@@ -16,6 +17,7 @@ from sensorium.core.errors import InputError
 from sensorium.data import rejected as rejects
 from sensorium.data.chance import hash_ids
 from sensorium.data.shards import Shard
+from sensorium.data.table_file import local_file
 
 FOLDER = "_folder"
 """The column in which `Rows.take` says where the relative media paths of a row start."""
@@ -168,7 +170,7 @@ class _Spool:
         if not (scratch / MARK).exists():
             return None
         mark = files.read_json(scratch / MARK)
-        reader = pa.ipc.open_file(pa.memory_map(str(scratch / SPOOL)))
+        reader = pa.ipc.open_file(pa.memory_map(os.fsencode(scratch / SPOOL)))
         chunks = [reader.get_batch(number) for number in range(reader.num_record_batches)]
         rejected = pa.Table.from_pylist(mark["rejected"], schema=rejects.SCHEMA)
         parts = {name: (start, stop) for name, (start, stop) in mark["parts"].items()}
@@ -195,6 +197,7 @@ class _Collector:
     def __exit__(self, kind: type[BaseException] | None, error: Any, trace: Any) -> None:
         if self._writer is not None:
             self._writer.close()
+            self._sink.close()
             self._file.__exit__(kind, error, trace)
 
     def begin(self, part: str) -> None:
@@ -246,7 +249,8 @@ class _Collector:
     def _keep(self, batch: pa.RecordBatch) -> None:
         if self._writer is None and self._scratch is not None and self._num_bytes > self._budget:
             self._file = files.atomic(self._scratch / SPOOL)
-            self._writer = pa.ipc.new_file(str(self._file.__enter__()), self._schema)
+            self._sink = local_file(self._file.__enter__(), "wb")
+            self._writer = pa.ipc.new_file(self._sink, self._schema)
             for earlier in self._chunks:
                 self._writer.write_batch(earlier)
             self._chunks = []

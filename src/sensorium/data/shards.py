@@ -264,13 +264,23 @@ class Shard:
         for name in needed:
             kind = self.layout.schema.field(name).type
             theirs = self.layout.theirs[name]
-            columns[name] = _as(table[theirs], kind) if theirs in table.column_names else pa.nulls(table.num_rows, kind)
+            there = theirs in table.column_names
+            columns[name] = self._converted(name, table[theirs], kind) if there else pa.nulls(table.num_rows, kind)
         if self.layout.given and self.layout.ids != "content":
             absent = pa.nulls(table.num_rows, pa.string())
             columns["id"] = table[self.layout.given] if self.layout.given in table.column_names else absent
         if not columns:
             columns[""] = pa.nulls(table.num_rows)  # keeps the number of rows
         return pa.table(columns)
+
+    def _converted(self, name: str, column: pa.ChunkedArray, kind: pa.DataType) -> pa.ChunkedArray | pa.Array:
+        try:
+            return _as(column, kind)
+        except pa.ArrowException as error:
+            raise InputError(
+                f"column '{name}' of {self.part.stem} in pool {self.layout.pool} is {column.type} and cannot be read "
+                f"as {kind}, which all files together ask for: {str(error).splitlines()[0][:200]}."
+            ) from error
 
     def _prefix(self) -> str:
         return f"{self.part.stem}/" if self.layout.prefixed else ""

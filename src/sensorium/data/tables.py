@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import gzip
 import io
 import json
 import re
@@ -22,6 +23,7 @@ import zstandard
 from sensorium.core import files
 from sensorium.core.errors import InputError, SettingError
 from sensorium.core.files import safe_name
+from sensorium.data.packing import packing
 from sensorium.data.shards import ROWS
 from sensorium.data.table_file import local_file
 
@@ -189,7 +191,7 @@ def _repetitive(schema: pa.Schema) -> list[str]:
 
 
 def write_jsonl(path: Path, tables: Iterable[pa.Table]) -> int:
-    """Write tables as JSON lines (`.zst`: compressed), whole or not at all; returns the number of rows.
+    """Write tables as JSON lines (`.zst`, `.gz`: compressed), whole or not at all; returns the number of rows.
 
     U+2028, U+2029 and U+0085 are escaped, so readers that take them for line ends find the same lines.
 
@@ -219,6 +221,8 @@ def write_jsonl(path: Path, tables: Iterable[pa.Table]) -> int:
 def _packed(plain: BinaryIO, path: Path) -> Any:
     if path.suffix.lower() in (".zst", ".zstd"):
         return zstandard.ZstdCompressor(level=_LEVEL).stream_writer(plain, closefd=False)
+    if path.suffix.lower() == ".gz":
+        return gzip.GzipFile("", "wb", fileobj=plain, mtime=0)  # no name, no time: equal rows give equal bytes
     return _Open(plain)
 
 
@@ -254,6 +258,8 @@ def write_tar(path: Path, tables: Iterable[pa.Table]) -> int:
     else, the id included. Its key is the id where that can be one, else a readable name with a hash. Headers
     have no times, owners or modes of their own, so equal rows give equal bytes.
     """
+    if packing(Path(path).name):
+        raise SettingError(f"{path} has the name of a compressed tar; tars are written plain, choose a name with .tar.")
     count = 0
     with (
         files.atomic(Path(path)) as temporary,

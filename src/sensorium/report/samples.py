@@ -91,13 +91,17 @@ def samples(rows: Iterable[dict[str, Any]], folder: Path | None = None, note: st
     return tuple(_sample(row, folder, note) for row in rows)
 
 
+MEDIA_VALUES = (bytes, dict, str)
+"""What a media column holds; a user's column of that name with other things in it is shown without pictures."""
+
+
 def _sample(row: dict[str, Any], folder: Path | None, note: str) -> Sample:
     image = audio = why = ""
     pixels = 0
     try:
-        if row.get("image") is not None:
+        if isinstance(row.get("image"), MEDIA_VALUES):
             image, pixels = picture(decode_image(row["image"], folder=folder))
-        if row.get("audio") is not None:
+        if isinstance(row.get("audio"), MEDIA_VALUES):
             audio = sound(*decode_audio(row["audio"], folder=folder, rate=RATE))
     except UserError as error:
         why = str(error)
