@@ -21,7 +21,7 @@ $(VENV)/.dev: $(VENV)/.demo pyproject.toml constraints.txt
 	touch $@
 
 demo: $(VENV)/.demo  ## from a raw pool to a better model, and a page that shows it
-	$(BIN)/sensorium claim metaclip --out runs/demo/store --record runs/demo
+	$(BIN)/sensorium claim metaclip --updates 450 --out runs/demo/store --record runs/demo
 
 test: $(VENV)/.dev  ## the fast suite
 	$(BIN)/pytest -q -n $(WORKERS) -m "not slow and not gpu and not ray" $(TESTS)
