@@ -101,6 +101,13 @@ class TestSmoke:
         assert 0 < pool["rows_out"] < pool["rows_in"]
         assert set(result.model()("%s" % (pairs / "pictures")).column_names) >= {"id", "embedding"}
 
+    def test_a_pool_without_pictures_is_refused_before_any_work(self, pairs):
+        pq.write_table(pa.table({"id": ["a"], "text": ["red"]}), pairs / "texts.parquet")
+        with pytest.raises(UserError, match="no column 'image'"):
+            sm.run("metaclip", pool=Files(str(pairs / "texts.parquet")), concepts=str(pairs / "entries.txt"),
+                   out=pairs / "runs", machine=ONE, quiet=True)  # fmt: skip
+        assert not list((pairs / "runs/Curate").glob("*/done.json"))
+
 
 class TestPublished:
     def test_the_values_of_the_400m_run(self):

@@ -46,12 +46,14 @@ class Curate(Stage):
     Args:
         pool: a stage that gives "pool", or `Files`.
         steps: in order; see `curate.steps`. None at all copies the pool in sensorium's form.
+        needs: columns that whoever uses the result will read; a pool without one is refused before any work.
     """
 
     gives: ClassVar[str] = "pool"
 
     pool: Pool = takes("pool")
     steps: tuple[Any, ...] = ()
+    needs: tuple[str, ...] = ()
 
     def check(self) -> None:
         """Refuse what is no step, before anything runs."""
@@ -104,6 +106,7 @@ class _Work:
 
     def _check_columns(self, shards: Sequence[Shard]) -> None:
         made: set[str] = {"id"}
+        need_columns(shards, self.stage.needs)
         for step in self.steps:
             need_columns(shards, [name for name in step.columns if name not in made])
             made |= set(step.adds)

@@ -46,6 +46,8 @@ MINI_TEMPLATES = "plain"
 """Found on tuning seeds 100 and 101: a bag of words takes "photo" in a sentence for a word of the caption, and pictures
 of all kinds fall to a few classes; plain names are better for every arm (raw most of all)."""
 
+PAIR = ("image", "text")
+
 Select = Literal["raw", "random", "matched", "balanced", "shuffled"]
 Semantics = Literal["published-v1", "published-v2", "strict"]
 Size = Literal["B/32", "B/16", "L/14", "H/14"]
@@ -88,7 +90,7 @@ def mini(
         views = WebEval(name="views", seed=seed, size=pixels)
         return ZeroShot(name="zero-shot", model=model, pool=test or views, templates=MINI_TEMPLATES)
     pairs = with_columns(pool, columns or {})
-    held = Curate(name="held-out", pool=pairs, steps=(_held_out("held", 0.1, seed),))
+    held = Curate(name="held-out", needs=PAIR, pool=pairs, steps=(_held_out("held", 0.1, seed),))
     rest = (_held_out("rest", 0.1, seed),)
     chosen = _select(pairs, _metadata(concepts), select, t, "published-v1", seed, rest)
     model = contrast(chosen, config, augment=Augment(shift=1, jitter=0.1), name="clip", **settings)
@@ -121,7 +123,7 @@ def base(
         examples: pairs seen in all.
     """
     pairs = with_columns(pool, columns or {})
-    held = Curate(name="held-out", pool=pairs, steps=(_held_out("held", 0.001, seed),))
+    held = Curate(name="held-out", needs=PAIR, pool=pairs, steps=(_held_out("held", 0.001, seed),))
     rest = (_held_out("rest", 0.001, seed),)
     chosen = _select(pairs, _metadata(concepts), select, t, "published-v1", seed, rest)
     model = published(chosen, size=size, batch=batch, examples=examples, seed=seed)
@@ -177,11 +179,13 @@ def _select(
 ) -> Stage:
     """The rows that are trained on; every arm is a curation of the same pool, after the same first steps."""
     match = Match(vocabulary=metadata, semantics=semantics)
-    balanced = Curate(name="balanced", pool=pool, steps=(*first, match, Balance(t=t, seed=seed)))
+    balanced = Curate(name="balanced", needs=PAIR, pool=pool, steps=(*first, match, Balance(t=t, seed=seed)))
     arms = {
-        "raw": lambda: Curate(name="raw", pool=pool, steps=first) if first else pool,
-        "random": lambda: Curate(name="random", pool=pool, steps=(*first, RandomSubset(like=balanced, seed=seed))),
-        "matched": lambda: Curate(name="matched", pool=pool, steps=(*first, match)),
+        "raw": lambda: Curate(name="raw", needs=PAIR, pool=pool, steps=first) if first else pool,
+        "random": lambda: Curate(
+            name="random", needs=PAIR, pool=pool, steps=(*first, RandomSubset(like=balanced, seed=seed))
+        ),
+        "matched": lambda: Curate(name="matched", needs=PAIR, pool=pool, steps=(*first, match)),
         "balanced": lambda: balanced,
         "shuffled": lambda: Curate(name="shuffled", pool=balanced, steps=(ShuffleText(seed=seed),)),
     }
